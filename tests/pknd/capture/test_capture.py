@@ -1,0 +1,128 @@
+"""Capture: what becomes of the files that people have, and of those that only look like files."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pknd.capture.captured import CaptureError, ItemKind, excerpt_of
+from pknd.capture.files import capture_file
+from pknd.capture.folder import walk
+from pknd.capture.markdown import capture_markdown
+
+
+def test_front_matter_becomes_fields_and_leaves_the_body() -> None:
+    captured = capture_markdown(
+        "---\ntitle: On Drag\ntags: [flow, Wind Tunnel]\naudience: private\nlang: en\ndate: 2024-05-01\n"
+        "author: kept in the file\n---\n# Heading\n\nText [a](b.md) and pkn:bafyrei"
+        + "a" * 52
+        + " [[Other note|x]]\n",
+        fallback_title="file",
+    )
+    assert captured.title == "On Drag"
+    assert captured.tags == ("flow", "Wind-Tunnel")
+    assert (captured.audience, captured.lang) == ("private", "en")
+    assert captured.dated == 1714521600000
+    assert captured.data is not None
+    assert captured.data.startswith(b"# Heading")
+    assert captured.links == ("b.md", "pkn:bafyrei" + "a" * 52, "Other note.md")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\ntitle: [a, {b\n---\nbody",
+        "---\ntags: {a: b}\n---\nbody",
+        "---\ntitle: [1]\n---\nbody",
+        "---\nkind: sculpture\n---\nbody",
+        "---\n" + "a: &a [x]\n" + "b: *c\n" + "---\nbody",
+    ],
+)
+def test_bad_front_matter_is_a_typed_error(text: str) -> None:
+    with pytest.raises(CaptureError) as error:
+        capture_markdown(text, fallback_title="file")
+    assert error.value.code == "bad-front-matter"
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_captured_or_refused_with_a_reason(text: str) -> None:
+    try:
+        captured = capture_markdown("---\n" + text, fallback_title="file")
+    except CaptureError:
+        return
+    assert captured.title
+    assert excerpt_of(captured.text or "", captured.title) is not None
+
+
+def test_a_heading_gives_the_title_and_is_not_repeated_in_the_excerpt() -> None:
+    captured = capture_markdown("# Swifts\n\nThey sleep on the wing.\n", fallback_title="file")
+    assert captured.title == "Swifts"
+    assert excerpt_of(captured.text or "", captured.title) == "They sleep on the wing."
+
+
+def test_the_type_comes_from_the_content_not_from_the_name(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+        + chunk(b"IEND", b"")
+    )
+    (tmp_path / "picture.txt").write_bytes(png)
+    (tmp_path / "note.png").write_text("plain words after all")
+    picture = capture_file(tmp_path / "picture.txt")
+    note = capture_file(tmp_path / "note.png")
+    assert (picture.kind, picture.media_type) == (ItemKind.FILE, "image/png")
+    assert (note.kind, note.media_type) == (ItemKind.NOTE, "text/plain")
+
+
+def test_a_large_file_is_referenced_where_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    path.write_bytes(b"\0" + os.urandom(1024 * 1024 + 5))
+    captured = capture_file(path)
+    assert captured.data is None
+    assert captured.path == path
+    assert captured.size == path.stat().st_size
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CaptureError) as error:
+        capture_file(tmp_path / "pipe")
+    assert error.value.code == "not-a-file"
+
+
+def test_a_walk_leaves_nothing_out_silently_and_never_leaves_the_folder(tmp_path: Path) -> None:
+    garden = tmp_path / "garden"
+    (garden / "sub").mkdir(parents=True)
+    (garden / ".hidden").write_text("no")
+    (garden / "a.md").write_text("a")
+    long_name = "n" * 252 + ".md"
+    (garden / "sub" / long_name).write_text("b")
+    (tmp_path / "secret").write_text("elsewhere")
+    (garden / "link").symlink_to(tmp_path / "secret")
+    (garden / "inside").symlink_to(garden / "a.md")
+    (garden / "broken").symlink_to(garden / "nothing")
+    os.mkfifo(garden / "pipe")
+    found = list(walk([garden, garden / "a.md"]))
+    assert [f.path.name for f in found if f.problem is None] == ["a.md", long_name]
+    assert {f.path.name: f.problem.code for f in found if f.problem} == {
+        "broken": "broken-link",
+        "link": "link-out",
+        "pipe": "not-a-file",
+    }
+
+
+def test_a_name_that_is_no_text_can_still_be_captured(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.md")
+    path.write_bytes(b"espresso")
+    captured = capture_file(path)
+    assert captured.title == "caf�"
+    assert captured.title.encode()
