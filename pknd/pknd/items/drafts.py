@@ -1,0 +1,73 @@
+"""From captured content to the fields of an item: bounded, analysed, with its sketch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pkn_protocol.records import limits
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Item, Payload
+from pkn_protocol.text.analysis import analyse, guess_language
+from pkn_protocol.text.sketch import make_sketch
+
+from pknd.capture.captured import ANALYSED_TEXT_BYTES, Captured, excerpt_of
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """What analysis found in a text: the language it was read in, the sketch, the excerpt."""
+
+    lang: str | None
+    sketch: bytes | None
+    excerpt: str
+
+
+def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
+    """Read a captured item's title and text (at most 4 MiB of it); costly, so for a thread.
+
+    An item with no words to read (a picture) gets neither sketch nor excerpt; its title is searched by
+    itself.
+    """
+    if captured.text is None:
+        return Analysed(captured.lang, None, "")
+    text = captured.text[:ANALYSED_TEXT_BYTES]
+    lang = captured.lang or guess_language(captured.title + "\n" + text, default_lang)
+    stems = analyse(captured.title + "\n" + text, lang)
+    excerpt = clipped(excerpt_of(text, captured.title), limits.EXCERPT_BYTES)
+    return Analysed(lang, make_sketch(stems), excerpt)
+
+
+def item_body(
+    captured: Captured, analysed: Analysed, *, payload: Payload | None, links: tuple[Cid, ...] = ()
+) -> Item:
+    """The item's signed fields; texts that are too long are cut at a character, surplus tags left out."""
+    return Item(
+        title=clipped(" ".join(captured.title.split()), limits.TITLE_BYTES) or "Untitled",
+        tags=tuple(clipped(tag, limits.TAG_BYTES) for tag in captured.tags)[: limits.TAGS],
+        lang=analysed.lang,
+        excerpt=analysed.excerpt,
+        sketch=analysed.sketch,
+        payload=payload,
+        links=links[: limits.LINKS],
+        url=captured.url,
+        name=clipped(captured.name, limits.NAME_BYTES) if captured.name else None,
+    )
+
+
+def clipped(text: str, most_bytes: int) -> str:
+    """`text` without NUL, cut to at most `most_bytes` of UTF-8 at a character's end."""
+    encoded = text.replace("\0", "").encode("utf-8", errors="replace")
+    if len(encoded) <= most_bytes:
+        return encoded.decode("utf-8")
+    return encoded[:most_bytes].decode("utf-8", errors="ignore")
+
+
+def resolve_links(hrefs: tuple[str, ...], known: Mapping[str, Cid]) -> tuple[Cid, ...]:
+    """The items that hrefs mean: `pkn:` ids, and what `known` maps a relative href to; each once."""
+    found: dict[Cid, None] = {}
+    for href in hrefs:
+        target = known.get(href)
+        if target is not None:
+            found.setdefault(target)
+    return tuple(found)
