@@ -1,0 +1,181 @@
+"""Shapes of one item: publishing, editing, retracting, showing; and of `/v1/tags`. Units: `summaries`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pkn_protocol.control.people import Trust
+from pkn_protocol.control.summaries import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRequest:
+    """Exactly one of `path` (absolute), `text` and `url` (a bookmark; `text` may go with it as a note)."""
+
+    path: str | None = None
+    text: str | None = None
+    url: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    kind: Kind | None = None
+    audience: str | None = None
+    lang: str | None = None
+    dated: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequest:
+    """At least one field; what is absent stays as it was. `tags` replaces all of them."""
+
+    path: str | None = None
+    text: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] | None = None
+    lang: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The record that was written; after an edit `id` is the new version's, `item` the first one's."""
+
+    id: str
+    kind: str
+    title: str
+    time: int
+    size: int
+    audience: str
+    item: str
+    # How many people can read it; None for public.
+    readers: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retracted:
+    """`id` is the item's, `retraction` the record that says so, `versions` how many were deleted here."""
+
+    id: str
+    retraction: str
+    versions: int
+
+
+class TextState(StrEnum):
+    """Why `text` is there or not."""
+
+    WHOLE = "whole"
+    CUT = "cut"  # longer than what a reply carries; `/payload` has all of it
+    NONE = "none"  # not a text
+    UNREACHABLE = "unreachable"  # nobody online holds it
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    author: str
+    author_name: str
+    author_claimed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    id: str
+    author: str
+    author_name: str
+    author_claimed: bool
+    time: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratings:
+    """`mean` of 1 to 5; None without ratings."""
+
+    mean: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlink:
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDetail:
+    """The record's fields, what others said about the item, and its text.
+
+    `id` is the version shown, `item` the first version's, `by` the device that signed, `heads` every
+    current version (two when two people wrote at once).
+    """
+
+    id: str
+    item: str
+    kind: str
+    title: str
+    author: str
+    author_name: str
+    author_claimed: bool
+    by: str
+    trust: Trust
+    distance: int | None
+    time: int
+    dated: int | None
+    expires: int | None
+    tags: tuple[str, ...]
+    lang: str | None
+    excerpt: str
+    audience: str
+    url: str | None
+    name: str | None
+    media_type: str | None
+    size: int
+    payload_cid: str | None
+    have_payload: bool
+    sources: tuple[str, ...]
+    verified: bool
+    replaces: tuple[str, ...]
+    derived_from: str | None
+    links: tuple[str, ...]
+    heads: tuple[str, ...]
+    versions: int
+    contributors: tuple[Contributor, ...]
+    comments: tuple[Comment, ...]
+    ratings: Ratings
+    backlinks: tuple[Backlink, ...]
+    text: str | None
+    text_state: TextState
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    id: str
+    time: int
+    author: str
+    author_name: str
+    author_claimed: bool
+    title: str
+    size: int
+    replaces: tuple[str, ...]
+    # One of the item's current versions.
+    head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Newest first."""
+
+    item: str
+    versions: tuple[Version, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    tag: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Most used first."""
+
+    tags: tuple[TagCount, ...]

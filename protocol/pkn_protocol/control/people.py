@@ -1,0 +1,115 @@
+"""Shapes of `/v1/people` and `/v1/peers`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Trust(StrEnum):
+    SELF = "self"
+    TRUSTED = "trusted"
+    NONE = "none"
+    BLOCKED = "blocked"
+
+
+class PeerState(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class Found(StrEnum):
+    MDNS = "mdns"
+    MANUAL = "manual"
+    INTRODUCED = "introduced"
+
+
+class Announcement(StrEnum):
+    """What became of our own mDNS announcement."""
+
+    OFF = "off"
+    WAITING = "waiting"
+    SEEN = "seen"  # it came back to us: multicast works on this machine
+    NOT_SEEN = "not-seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One known device. `device` is 64 hexadecimal digits, `author` a did:key, both ends of no doubt.
+
+    `name` is claimed by the other side, `petname` ours. `last_seen` in ms since the epoch. `items` counts
+    the author's items held here; bytes are those of this daemon's run.
+    """
+
+    device: str
+    author: str | None
+    name: str | None
+    petname: str | None
+    trust: Trust
+    distance: int | None
+    state: PeerState
+    found: Found
+    addresses: tuple[str, ...]
+    last_seen: int | None
+    rtt_ms: float | None
+    version: str | None
+    items: int
+    bytes_in: int
+    bytes_out: int
+    # Why the last try failed, in words; None while online.
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """`hint` says what to try when nobody is there."""
+
+    peers: tuple[Peer, ...]
+    listen: tuple[str, ...]
+    announcement: Announcement
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    """`address` is HOST[:PORT]; `id` a device (hexadecimal) or a person (did:key) that must answer there."""
+
+    address: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`id` is the did:key, `name` what the person claims to be called, `petname` the user's own choice.
+
+    `distance` is 0 self, 1 trusted, 2 and 3 vouched for, None beyond the horizon. `vouched` says that we
+    vouch; `vouched_by` lists the did:keys of trusted people who do.
+    """
+
+    id: str
+    name: str | None
+    petname: str | None
+    trust: Trust
+    distance: int | None
+    fingerprint: str
+    items: int
+    devices: int
+    online: bool
+    last_seen: int | None
+    vouched: bool
+    vouched_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRequest:
+    petname: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VouchRequest:
+    withdraw: bool = False

@@ -1,0 +1,68 @@
+"""Shapes of `/v1/query`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pkn_protocol.control.summaries import ItemSummary, Kind
+
+DEFAULT_HITS = 10
+MOST_HITS = 200
+DEFAULT_TIMEOUT_MS = 5_000
+MOST_TIMEOUT_MS = 60_000
+
+
+class Scope(StrEnum):
+    """Who is asked beside our own disk."""
+
+    LOCAL = "local"
+    HORIZON = "horizon"
+    EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRequest:
+    """`query` as typed: words, "a phrase", -without; `since` in ms since the epoch."""
+
+    query: str
+    tags: tuple[str, ...] = ()
+    author: str | None = None
+    kind: Kind | None = None
+    since: int | None = None
+    limit: int = DEFAULT_HITS
+    scope: Scope = Scope.HORIZON
+    explain: bool = False
+    timeout_ms: int = DEFAULT_TIMEOUT_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A matched word in `passage`, in code points: `start` inclusive, `end` exclusive."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(ItemSummary):
+    """`explain` holds the factors of the score by name, when asked for."""
+
+    score: float
+    passage: str | None = None
+    marks: tuple[Mark, ...] = ()
+    explain: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """`complete`: all who were asked answered before the deadline, and no more would change the top."""
+
+    query: str
+    complete: bool
+    peers_known: int
+    peers_asked: int
+    peers_answered: int
+    elapsed_ms: float
+    hits: tuple[Hit, ...]

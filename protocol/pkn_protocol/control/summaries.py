@@ -1,0 +1,70 @@
+"""How lists and query results show an item: shapes of `GET /v1/items`, and the base of a hit.
+
+Ids of items and records are CIDs as text, of people did:keys, of devices 64 hexadecimal digits. Times are
+milliseconds since the epoch, sizes bytes. `audience` is public, trusted, private or a circle's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pkn_protocol.control.people import Trust
+
+
+class Kind(StrEnum):
+    NOTE = "note"
+    PAGE = "page"
+    BOOKMARK = "bookmark"
+    QUESTION = "question"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSummary:
+    """One item as lists show it: what its current record says, and where it stands with us."""
+
+    id: str
+    item: str
+    kind: str
+    title: str
+    author: str
+    # The petname when there is one; else the claimed name, and then `author_claimed` is true.
+    author_name: str
+    author_claimed: bool
+    trust: Trust
+    distance: int | None
+    time: int
+    tags: tuple[str, ...]
+    excerpt: str
+    audience: str
+    lang: str | None
+    media_type: str | None
+    size: int
+    have_payload: bool
+    # Devices known to hold the content.
+    sources: tuple[str, ...]
+    # The record's signature was checked, and the passage (if any) against the content's digest.
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """`author` is a reference to a person; `since` in ms; `cursor` from the page before."""
+
+    tags: tuple[str, ...] = ()
+    author: str | None = None
+    kind: Kind | None = None
+    since: int | None = None
+    audience: str | None = None
+    mine: bool = False
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemList:
+    """Newest first; `cursor` asks for the next page, None at the end."""
+
+    items: tuple[ItemSummary, ...]
+    cursor: str | None = None

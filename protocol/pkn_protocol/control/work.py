@@ -1,0 +1,67 @@
+"""Shapes of the long works that tell their progress: `/v1/import` and `/v1/verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """`paths` are absolute files and folders; `dry_run` counts and writes nothing."""
+
+    paths: tuple[str, ...]
+    audience: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    path: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """`imported` counts new and changed files; `by_audience` how many of those go to whom."""
+
+    imported: int
+    unchanged: int
+    failed: tuple[FailedFile, ...]
+    by_audience: Mapping[str, int]
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`total` is None until it is known; `what` is a path or title to show, foreign text."""
+
+    done: int
+    total: int | None
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """One item, or everything held here."""
+
+    item: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadThing:
+    """A record or block that is not what it claims; `problem` in words, `hint` what to do."""
+
+    id: str
+    title: str
+    problem: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySummary:
+    """How many records and payloads were checked, and the bad ones."""
+
+    records: int
+    payloads: int
+    bad: tuple[BadThing, ...] = ()
