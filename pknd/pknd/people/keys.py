@@ -66,7 +66,8 @@ def open_keys(folder: Path, *, random_bytes: Callable[[int], bytes]) -> tuple[Ke
         _write(secret, random_bytes(SEED_BYTES))
     if not device.exists():
         raise KeysUnusable(
-            f"{device} is missing beside the author's key", "restore the keys folder from a backup of the home"
+            f"{device} is missing beside the author's key",
+            "restore the keys folder from a backup of the home",
         )
     author = Ed25519Key.from_seed(_read(secret)) if secret.exists() else None
     if author is not None and not public.exists():
@@ -98,11 +99,15 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
-            if path.suffix == ".key" and (about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077):
+            if path.suffix == ".key" and (
+                about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077
+            ):
                 raise KeysUnusable(f"{path} can be read by others", f"chmod 600 {path}")
             text = file.read(SEED_BYTES * 2 + 2)
     except OSError as error:
-        raise KeysUnusable(f"{path} cannot be read: {error.strerror}", "check its owner and permissions") from error
+        raise KeysUnusable(
+            f"{path} cannot be read: {error.strerror}", "check its owner and permissions"
+        ) from error
     try:
         key = bytes.fromhex(text.decode("ascii").strip())
     except ValueError:

@@ -6,6 +6,7 @@ from functools import cache
 from hashlib import blake2b
 
 from mnemonic import Mnemonic
+
 from pkn_protocol.records.ids import AuthorId
 
 # 6 words are 66 bits: nobody grinds a key that shows the same ones.
@@ -50,6 +51,7 @@ def fingerprint(author: AuthorId) -> str:
     digest = blake2b(author, digest_size=32, person=_PERSONALISATION).digest()
     number = int.from_bytes(digest, "big") >> (256 - FINGERPRINT_WORDS * _BITS_A_WORD)
     indexes = [
-        (number >> (_BITS_A_WORD * place)) & (2**_BITS_A_WORD - 1) for place in reversed(range(FINGERPRINT_WORDS))
+        (number >> (_BITS_A_WORD * place)) & (2**_BITS_A_WORD - 1)
+        for place in reversed(range(FINGERPRINT_WORDS))
     ]
     return " ".join(_word(index) for index in indexes)
