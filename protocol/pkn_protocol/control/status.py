@@ -75,6 +75,12 @@ class LogEntry:
     line: str
 
 
+class SettingSource(StrEnum):
+    DEFAULT = "default"
+    FILE = "file"
+    COMMAND_LINE = "command-line"  # for this run alone
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting; values are text as one would type them, `default` says what holds without one."""
@@ -82,7 +88,7 @@ class Setting:
     key: str
     value: str
     default: str
-    is_default: bool
+    source: SettingSource
     meaning: str
     # The daemon must be started anew before a changed value counts.
     needs_restart: bool

@@ -1,0 +1,153 @@
+"""What the control API asks of the rest of the daemon.
+
+All references come as the user typed them; services resolve them. A service refuses with `DomainError`; any
+other exception is a fault, logged and answered with 500. Iterators are closed (`aclose`) when the client goes
+away, and must end their work then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pkn_protocol.control.items import (
+    EditRequest,
+    History,
+    ItemDetail,
+    Published,
+    PublishRequest,
+    Retracted,
+    Tags,
+)
+from pkn_protocol.control.people import ConnectRequest, Peer, Peers, People, Person
+from pkn_protocol.control.query import QueryRequest, QueryResult
+from pkn_protocol.control.status import Identity, LogEntry, Setting, Settings, Status
+from pkn_protocol.control.summaries import ItemList, ListFilter
+from pkn_protocol.control.work import ImportRequest, ImportSummary, Progress, VerifyRequest, VerifySummary
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadContent:
+    """An item's content: `chunks` gives exactly `size` bytes, each chunk verified; `name` a file name."""
+
+    media_type: str
+    size: int
+    name: str | None
+    chunks: AsyncGenerator[bytes, None]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryUpdate:
+    """The result so far; `final` on the last one, and only there."""
+
+    result: QueryResult
+    final: bool
+
+
+class StatusService(Protocol):
+    async def status(self) -> Status: ...
+
+
+class IdentityService(Protocol):
+    async def identity(self) -> Identity: ...
+
+    async def recovery_words(self) -> str:
+        """The 24 words of the author's secret; DomainError CONFLICT when it is no longer here."""
+
+    async def remove_author_secret(self) -> None:
+        """Take the author's secret off this machine; DomainError CONFLICT when it is gone already."""
+
+
+class ItemsService(Protocol):
+    async def publish(self, request: PublishRequest) -> Published: ...
+
+    async def edit(self, ref: str, request: EditRequest) -> Published: ...
+
+    async def retract(self, ref: str) -> Retracted: ...
+
+    async def listed(self, wanted: ListFilter) -> ItemList: ...
+
+    async def show(self, ref: str, *, fetch: bool, timeout_s: float) -> ItemDetail:
+        """One item with its text, which is fetched from peers within `timeout_s` if need be and allowed."""
+
+    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
+        """The item's content; `timeout_s` bounds the wait for its first byte."""
+
+    async def history(self, ref: str) -> History: ...
+
+    async def tags(self, *, author: str | None, limit: int) -> Tags: ...
+
+
+class WorkService(Protocol):
+    """Long works; each yields progress and, last, its summary."""
+
+    def import_paths(self, request: ImportRequest) -> AsyncGenerator[Progress | ImportSummary, None]: ...
+
+    def verify(self, request: VerifyRequest) -> AsyncGenerator[Progress | VerifySummary, None]: ...
+
+
+class QueryService(Protocol):
+    def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
+        """Results from the disk at once, better ones as peers answer, the last within the deadline."""
+
+
+class PeopleService(Protocol):
+    async def people(self) -> People: ...
+
+    async def person(self, ref: str) -> Person: ...
+
+    async def trust(self, ref: str, *, petname: str | None) -> Person: ...
+
+    async def untrust(self, ref: str) -> Person: ...
+
+    async def block(self, ref: str) -> Person: ...
+
+    async def unblock(self, ref: str) -> Person: ...
+
+    async def vouch(self, ref: str, *, withdraw: bool) -> Person: ...
+
+
+class PeersService(Protocol):
+    async def peers(self) -> Peers: ...
+
+    async def peer(self, ref: str) -> Peer: ...
+
+    async def connect(self, request: ConnectRequest) -> Peer:
+        """Dial until connected; cancelled when the client goes away."""
+
+
+class ConfigService(Protocol):
+    async def settings(self) -> Settings: ...
+
+    async def setting(self, key: str) -> Setting: ...
+
+    async def set(self, key: str, value: str) -> Setting: ...
+
+    async def unset(self, key: str) -> Setting: ...
+
+
+class LogService(Protocol):
+    def entries(self, *, lines: int, follow: bool) -> AsyncGenerator[LogEntry, None]:
+        """The newest `lines` events of this run, oldest first; then, with `follow`, each new one."""
+
+
+class Lifecycle(Protocol):
+    def stop(self) -> None:
+        """Ask the daemon to end; returns at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes call."""
+
+    status: StatusService
+    identity: IdentityService
+    items: ItemsService
+    work: WorkService
+    query: QueryService
+    people: PeopleService
+    peers: PeersService
+    config: ConfigService
+    log: LogService
+    lifecycle: Lifecycle
