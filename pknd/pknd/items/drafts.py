@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pkn_protocol.records import limits
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
-from pkn_protocol.text.analysis import analyse, guess_language
+from pkn_protocol.text.analysis import analyse
+from pkn_protocol.text.languages import guess_language
 from pkn_protocol.text.sketch import make_sketch
 from pknd.capture.captured import ANALYSED_TEXT_BYTES, Captured, excerpt_of
 
