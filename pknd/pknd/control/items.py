@@ -1,0 +1,158 @@
+"""Routes of items: publish, list, show, content, history, edit, retract; and tags."""
+
+from __future__ import annotations
+
+import re
+from contextlib import aclosing
+from pathlib import PurePath
+from urllib.parse import quote
+
+from aiohttp import web
+
+from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.items import EditRequest, PublishRequest
+from pkn_protocol.control.summaries import Kind, ListFilter
+from pkn_protocol.records.limits import TIME_MOST
+from pknd import log
+from pknd.control.acts import Acts
+from pknd.control.replies import reply
+from pknd.control.requests import TEXT_BODY_BYTES, Parameters, read_shape, reference
+from pknd.control.services import ItemsService, PayloadContent
+from pknd.errors import DomainError
+
+MOST_LISTED = 1_000
+MOST_TAGS = 10_000
+DEFAULT_TAGS = 200
+DEFAULT_SHOW_MS = 5_000
+DEFAULT_PAYLOAD_MS = 30_000
+MOST_WAIT_MS = 600_000
+_PLAIN = "application/octet-stream"
+# RFC 6838, section 4.2; the record's media type is foreign text and goes into a header.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
+
+
+def routes(items: ItemsService, acts: Acts) -> list[web.RouteDef]:
+    async def publish(request: web.Request) -> web.StreamResponse:
+        wanted = await read_shape(request, PublishRequest, TEXT_BODY_BYTES)
+        _check_source(wanted)
+        return reply(await items.publish(wanted), 201)
+
+    async def listed(request: web.Request) -> web.StreamResponse:
+        return reply(await items.listed(_filter(Parameters(request))))
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        parameters = Parameters(request)
+        fetch = parameters.flag("fetch", default=True)
+        wait = parameters.number("timeout_ms", least=1, most=MOST_WAIT_MS) or DEFAULT_SHOW_MS
+        parameters.done()
+        return reply(await items.show(reference(request, "item"), fetch=fetch, timeout_s=wait / 1000))
+
+    async def payload(request: web.Request) -> web.StreamResponse:
+        parameters = Parameters(request)
+        wait = parameters.number("timeout_ms", least=1, most=MOST_WAIT_MS) or DEFAULT_PAYLOAD_MS
+        parameters.done()
+        content = await items.payload(reference(request, "item"), timeout_s=wait / 1000)
+        return await _send(request, content)
+
+    async def history(request: web.Request) -> web.StreamResponse:
+        return reply(await items.history(reference(request, "item")))
+
+    async def edit(request: web.Request) -> web.StreamResponse:
+        wanted = await read_shape(request, EditRequest, TEXT_BODY_BYTES)
+        _check_edit(wanted)
+        return reply(await items.edit(reference(request, "item"), wanted))
+
+    async def retract(request: web.Request) -> web.StreamResponse:
+        return reply(await items.retract(reference(request, "item")))
+
+    async def tags(request: web.Request) -> web.StreamResponse:
+        parameters = Parameters(request)
+        author = parameters.text("author")
+        limit = parameters.number("limit", least=1, most=MOST_TAGS) or DEFAULT_TAGS
+        parameters.done()
+        return reply(await items.tags(author=author, limit=limit))
+
+    return [
+        web.post("/v1/items", acts.whole(publish)),
+        web.get("/v1/items", listed),
+        web.get("/v1/items/{item}", show),
+        web.get("/v1/items/{item}/payload", payload),
+        web.get("/v1/items/{item}/history", history),
+        web.put("/v1/items/{item}", acts.whole(edit)),
+        web.delete("/v1/items/{item}", acts.whole(retract)),
+        web.get("/v1/tags", tags),
+    ]
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that is not absolute: the daemon's working folder is not the user's.
+
+    Raises:
+        DomainError: it is relative, or cannot be a path.
+    """
+    if not PurePath(path).is_absolute() or "\0" in path:
+        raise DomainError(ErrorCode.BAD_REQUEST, f"the path {path!r} is not absolute", "give the whole path")
+
+
+def _check_source(wanted: PublishRequest) -> None:
+    if wanted.path is not None:
+        check_path(wanted.path)
+        if wanted.text is not None or wanted.url is not None:
+            raise DomainError(ErrorCode.BAD_REQUEST, "path goes with neither text nor url")
+    elif wanted.text is None and wanted.url is None:
+        raise DomainError(ErrorCode.BAD_REQUEST, "nothing to publish", "give a path, a text or a url")
+
+
+def _check_edit(wanted: EditRequest) -> None:
+    if wanted == EditRequest():
+        raise DomainError(ErrorCode.BAD_REQUEST, "nothing to change", "give a path, a text, a title or tags")
+    if wanted.path is not None:
+        check_path(wanted.path)
+        if wanted.text is not None:
+            raise DomainError(ErrorCode.BAD_REQUEST, "path does not go with text")
+
+
+def _filter(parameters: Parameters) -> ListFilter:
+    kind = parameters.text("kind")
+    if kind is not None and kind not in list(Kind):
+        raise DomainError(ErrorCode.BAD_REQUEST, f"there is no kind {kind!r}", f"kinds are {', '.join(Kind)}")
+    wanted = ListFilter(
+        tags=parameters.texts("tag"),
+        author=parameters.text("author"),
+        kind=None if kind is None else Kind(kind),
+        since=parameters.number("since", least=0, most=TIME_MOST),
+        audience=parameters.text("audience"),
+        mine=parameters.flag("mine", default=False),
+        limit=parameters.number("limit", least=1, most=MOST_LISTED) or ListFilter().limit,
+        cursor=parameters.text("cursor"),
+    )
+    parameters.done()
+    return wanted
+
+
+async def _send(request: web.Request, content: PayloadContent) -> web.StreamResponse:
+    """The content as the body. When it breaks off, the connection is cut before Content-Length is reached."""
+    response = web.StreamResponse()
+    response.content_type = content.media_type if _MEDIA_TYPE.fullmatch(content.media_type) else _PLAIN
+    response.content_length = content.size
+    if content.name is not None:
+        name = quote(content.name.encode("utf-8", "replace"), safe="")
+        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    sent = 0
+    async with aclosing(content.chunks) as chunks:
+        chunk = await anext(chunks, None)
+        await response.prepare(request)
+        try:
+            while chunk is not None:
+                await response.write(chunk)
+                sent += len(chunk)
+                chunk = await anext(chunks, None)
+        except DomainError as error:
+            log.event("control.payload_broken", item=request.match_info["item"], sent=sent, error=error)
+    if sent != content.size:
+        response.force_close()
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
