@@ -1,12 +1,9 @@
-"""The home: where one person's daemon keeps everything, and the lock that lets one daemon in."""
+"""The home: the folder where one person's daemon keeps everything."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +11,11 @@ from platformdirs import user_data_dir
 
 from pkn_protocol.control.socket_rules import socket_path
 from pknd.errors import DomainError
+from pknd.store.lock import LOCK_NAME
 
 _FOLDER_MODE = 0o700
-_LOCK = "lock"
 # By any of these a folder is known as a home, so that its mode may be tightened.
-_SIGNS = frozenset({_LOCK, "keys", "config.toml", "pkn.db"})
+_SIGNS = frozenset({LOCK_NAME, "keys", "config.toml", "pkn.db"})
 
 
 class HomeUnusable(DomainError):
@@ -51,10 +48,6 @@ class Home:
     @property
     def log(self) -> Path:
         return self.folder / "pknd.log"
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / _LOCK
 
     @property
     def socket(self) -> Path:
@@ -97,31 +90,3 @@ def open_home(folder: Path) -> Home:
             )
         folder.chmod(_FOLDER_MODE)
     return Home(folder)
-
-
-@contextmanager
-def locked(home: Home) -> Iterator[None]:
-    """Hold the home's lock: one daemon a home. The lock ends with the process, however it ends.
-
-    Raises:
-        HomeUnusable: another daemon holds it, or the lock file cannot be opened.
-    """
-    try:
-        descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise HomeUnusable(f"{home.lock} cannot be opened: {error.strerror}", "check its owner") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            other = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            who = f" (process {other})" if other.isdigit() else ""
-            raise HomeUnusable(
-                f"another pknd{who} is running on {home.folder}",
-                "stop it with pkn down, or name another home with --home",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        yield
-    finally:
-        os.close(descriptor)

@@ -70,11 +70,14 @@ def failure(name: str, error: BaseException, /, **fields: Field) -> str:
     """
     identifier = secrets.token_hex(4)
     event(name, LogLevel.ERROR, error_id=identifier, error=error, **fields)
-    if _LOGGER.isEnabledFor(logging.DEBUG):
-        _LOGGER.debug(
-            "traceback", extra={_FIELDS: {"error_id": identifier, "traceback": _traceback_text(error)}}
-        )
+    traceback_of(error, error_id=identifier)
     return identifier
+
+
+def traceback_of(error: BaseException, /, **fields: Field) -> None:
+    """Log where an exception came from, at debug level."""
+    if _LOGGER.isEnabledFor(logging.DEBUG):
+        _LOGGER.debug("traceback", extra={_FIELDS: fields | {"traceback": _traceback_text(error)}})
 
 
 def configure(
@@ -271,6 +274,11 @@ def _quoted(value: str) -> str:
     if value.isprintable() and _BARE.fullmatch(value):
         return value
     return '"' + "".join(_escaped(character) for character in value) + '"'
+
+
+def one_line(text: str) -> str:
+    """`text` with everything that is not printable escaped: safe as one line on a terminal."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
 
 
 def _escaped(character: str) -> str:

@@ -37,7 +37,10 @@ class EditRequest:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The record that was written; after an edit `id` is the new version's, `item` the first one's."""
+    """The record that was written; after an edit `id` is the new version's, `item` the first one's.
+
+    `readers` is how many people can read it, null for public.
+    """
 
     id: str
     kind: str
@@ -46,7 +49,6 @@ class Published:
     size: int
     audience: str
     item: str
-    # How many people can read it; None for public.
     readers: int | None = None
     warnings: tuple[str, ...] = ()
 
@@ -61,12 +63,14 @@ class Retracted:
 
 
 class TextState(StrEnum):
-    """Why `text` is there or not."""
+    """Why `text` is there or not: `cut` when it is longer than a reply carries (`/payload` has all of it),
+    `none` when the content is not a text, `unreachable` when nobody online holds it.
+    """
 
     WHOLE = "whole"
-    CUT = "cut"  # longer than what a reply carries; `/payload` has all of it
-    NONE = "none"  # not a text
-    UNREACHABLE = "unreachable"  # nobody online holds it
+    CUT = "cut"
+    NONE = "none"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ class ItemDetail:
 
 @dataclass(frozen=True, slots=True)
 class Version:
+    """`head`: one of the item's current versions."""
+
     id: str
     time: int
     author: str
@@ -156,7 +162,6 @@ class Version:
     title: str
     size: int
     replaces: tuple[str, ...]
-    # One of the item's current versions.
     head: bool
 
 

@@ -25,20 +25,21 @@ class Found(StrEnum):
 
 
 class Announcement(StrEnum):
-    """What became of our own mDNS announcement."""
+    """What became of our own mDNS announcement; `seen`: it came back, so multicast works on this machine."""
 
     OFF = "off"
     WAITING = "waiting"
-    SEEN = "seen"  # it came back to us: multicast works on this machine
+    SEEN = "seen"
     NOT_SEEN = "not-seen"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One known device. `device` is 64 hexadecimal digits, `author` a did:key, both ends of no doubt.
+    """One known device. `device` is 64 hexadecimal digits, `author` a did:key; both were proven by signatures.
 
     `name` is claimed by the other side, `petname` ours. `last_seen` in ms since the epoch. `items` counts
-    the author's items held here; bytes are those of this daemon's run.
+    the author's items held here; bytes are those of this daemon's run. `problem` says why the last try
+    failed.
     """
 
     device: str
@@ -56,7 +57,6 @@ class Peer:
     items: int
     bytes_in: int
     bytes_out: int
-    # Why the last try failed, in words; None while online.
     problem: str | None = None
 
 

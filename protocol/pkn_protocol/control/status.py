@@ -9,7 +9,11 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`id` is the person's did:key, `device` 64 hexadecimal digits, `listen` addresses as HOST:PORT."""
+    """`id` is the person's did:key, `device` 64 hexadecimal digits, `listen` addresses as HOST:PORT.
+
+    `author_secret_on_disk`: the author's secret still lies on this machine (`pkn identity recovery-words`
+    takes it away). `held_bytes` is what is held for others with all indexes, `max_disk_bytes` its ceiling.
+    """
 
     id: str
     name: str
@@ -22,10 +26,8 @@ class Status:
     authors: int
     peers_online: int
     listen: tuple[str, ...]
-    # The author's secret still lies on this machine: `pkn identity recovery-words` takes it away.
     author_secret_on_disk: bool
     own_bytes: int
-    # What is held for others with all indexes, and its ceiling.
     held_bytes: int
     max_disk_bytes: int
     pid: int
@@ -76,21 +78,25 @@ class LogEntry:
 
 
 class SettingSource(StrEnum):
+    """Where a value comes from; `command-line` holds for this run alone."""
+
     DEFAULT = "default"
     FILE = "file"
-    COMMAND_LINE = "command-line"  # for this run alone
+    COMMAND_LINE = "command-line"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting; values are text as one would type them, `default` says what holds without one."""
+    """One setting; values are text as one would type them, `default` says what holds without one.
+
+    `needs_restart`: a changed value counts from the daemon's next start on.
+    """
 
     key: str
     value: str
     default: str
     source: SettingSource
     meaning: str
-    # The daemon must be started anew before a changed value counts.
     needs_restart: bool
 
 

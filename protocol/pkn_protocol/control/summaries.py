@@ -22,14 +22,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ItemSummary:
-    """One item as lists show it: what its current record says, and where it stands with us."""
+    """One item as lists show it: what its current record says, and where it stands with us.
+
+    `author_name` is the petname where there is one, else the claimed name, and then `author_claimed` is
+    true. `sources` are the devices known to hold the content. `verified`: the record's signature was
+    checked, and the passage (if any) against the content's digest.
+    """
 
     id: str
     item: str
     kind: str
     title: str
     author: str
-    # The petname when there is one; else the claimed name, and then `author_claimed` is true.
     author_name: str
     author_claimed: bool
     trust: Trust
@@ -42,9 +46,7 @@ class ItemSummary:
     media_type: str | None
     size: int
     have_payload: bool
-    # Devices known to hold the content.
     sources: tuple[str, ...]
-    # The record's signature was checked, and the passage (if any) against the content's digest.
     verified: bool
 
 
