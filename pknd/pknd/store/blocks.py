@@ -1,0 +1,150 @@
+"""Blocks of payloads: small ones in the database, larger ones as files, those of own files where they lie."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from pkn_protocol.records.ids import Cid, matches
+from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, seal_chunk
+from pknd.store.files import BlockFiles
+
+IN_ROW_BYTES = 64 * 1024
+"""Up to here SQLite reads blobs faster than the file system opens files."""
+_ROW, _FILE, _OWN_FILE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """An own file that stays where it is; its chunks are made from it again when they are asked for."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    key: bytes | None
+    chunks: tuple[Cid, ...]
+
+
+class OriginalChanged(Exception):
+    """A referenced file is not what it was when it was published."""
+
+    code = "original-changed"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path} {problem} since it was published")
+        self.path = path
+
+
+def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes, *, record: int) -> None:
+    """Keep a verified block for a record; a file is on disk before the row that says so."""
+    held = db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone()
+    if held is None:
+        if len(block) <= IN_ROW_BYTES:
+            db.execute(
+                "INSERT INTO block (cid, size, place, data) VALUES (?, ?, ?, ?)",
+                (cid, len(block), _ROW, block),
+            )
+        else:
+            files.write(cid, block)
+            db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, len(block), _FILE))
+    db.execute("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", (cid, record))
+
+
+def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:
+    """Reference an own file's chunks in place."""
+    cursor = db.execute(
+        "INSERT INTO own_file (path, size, mtime_ns, key) VALUES (?, ?, ?, ?)",
+        (os.fsencode(own.path), own.size, own.mtime_ns, own.key),
+    )
+    step = BLOCK_BYTES if own.key is None else SEALED_CHUNK_BYTES
+    seal = 0 if own.key is None else BLOCK_BYTES - SEALED_CHUNK_BYTES
+    db.executemany(
+        "INSERT OR IGNORE INTO block (cid, size, place, own_file, position) VALUES (?, ?, ?, ?, ?)",
+        [
+            (cid, min(step, own.size - number * step) + seal, _OWN_FILE, cursor.lastrowid, number)
+            for number, cid in enumerate(own.chunks)
+        ],
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", [(cid, record) for cid in own.chunks]
+    )
+
+
+def set_complete(db: sqlite3.Connection, record: int) -> None:
+    """All blocks of a record's payload are here."""
+    db.execute("UPDATE payload SET complete = 1 WHERE record = ?", (record,))
+
+
+def is_complete(db: sqlite3.Connection, record: int) -> bool:
+    row = db.execute("SELECT complete FROM payload WHERE record = ?", (record,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def has_block(db: sqlite3.Connection, cid: Cid) -> bool:
+    return db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone() is not None
+
+
+def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | None:
+    """A block's bytes; None where it is not held.
+
+    Raises:
+        OriginalChanged: it is part of an own file that was changed or is gone.
+    """
+    row = db.execute("SELECT place, data, own_file, position FROM block WHERE cid = ?", (cid,)).fetchone()
+    if row is None:
+        return None
+    place, data, own_file, position = row
+    if place == _ROW:
+        return bytes(data)
+    if place == _FILE:
+        return files.read(cid)
+    path, size, mtime_ns, key = db.execute(
+        "SELECT path, size, mtime_ns, key FROM own_file WHERE rowid = ?", (own_file,)
+    ).fetchone()
+    return _read_own(Path(os.fsdecode(path)), size, mtime_ns, key, position, cid)
+
+
+def _read_own(path: Path, size: int, mtime_ns: int, key: bytes | None, position: int, cid: Cid) -> bytes:
+    step = BLOCK_BYTES if key is None else SEALED_CHUNK_BYTES
+    try:
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            if (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
+                raise OriginalChanged(path, "was changed")
+            file.seek(position * step)
+            part = file.read(step)
+    except OSError as error:
+        raise OriginalChanged(path, f"cannot be read any more ({error.strerror})") from error
+    block = part if key is None else seal_chunk(key, position, part)
+    if not matches(cid, block):
+        raise OriginalChanged(path, "was changed")
+    return block
+
+
+def records_using(db: sqlite3.Connection, cid: Cid) -> list[tuple[int, bytes, bytes]]:
+    """(row, author, scope) of the records that need a block; who may see one of them may have it."""
+    return [
+        tuple(row)
+        for row in db.execute(
+            "SELECT record.rowid, record.author, record.scope FROM block_use"
+            " JOIN record ON record.rowid = block_use.record WHERE block_use.cid = ?",
+            (cid,),
+        )
+    ]
+
+
+def missing_payloads(db: sqlite3.Connection, authors: set[bytes], *, limit: int) -> list[tuple[int, bytes]]:
+    """(row, author) of shown heads whose content is not here, newest first, of the given authors."""
+    found = db.execute(
+        "SELECT record.rowid, record.author FROM payload JOIN record ON record.rowid = payload.record"
+        " WHERE NOT payload.complete AND record.head AND record.shown ORDER BY record.time DESC"
+    )
+    rows = [(row, author) for row, author in found if author in authors]
+    return rows[:limit]
+
+
+def unused_files(db: sqlite3.Connection, cids: tuple[Cid, ...]) -> list[Cid]:
+    """Of blocks that were erased, those that no later write has brought back."""
+    return [cid for cid in cids if not has_block(db, cid)]

@@ -1,0 +1,33 @@
+"""One daemon a home: an advisory lock that the system releases when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from pknd.store.errors import HomeInUse
+
+LOCK_NAME = "lock"
+
+
+class HomeLock:
+    """Held from construction until `release`.
+
+    Raises:
+        HomeInUse: another process holds it.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._descriptor, 20).decode("ascii", errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise HomeInUse(home, holder) from error
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, str(os.getpid()).encode("ascii"))
+
+    def release(self) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,96 @@
+"""Devices that were met: how to reach them, when they were seen, how they behaved."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from pkn_protocol.records.ids import AuthorId, DeviceId
+
+MOST_ADDRESSES = 8
+"""Addresses remembered for a peer, the latest that worked first."""
+MOST_PEERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    device: DeviceId
+    author: AuthorId | None
+    addresses: tuple[str, ...]
+    found: str
+    last_seen: int | None
+    rtt_ms: float | None
+    version: str | None
+    problem: str | None
+    bytes_in: int
+    bytes_out: int
+    violations: int
+    refused_until: int
+
+
+_COLUMNS = (
+    "device, author, addresses, found, last_seen, rtt_ms, version, problem, bytes_in, bytes_out, violations,"
+    " refused_until"
+)
+
+
+def peers(db: sqlite3.Connection) -> list[PeerRow]:
+    rows = db.execute(f"SELECT {_COLUMNS} FROM peer ORDER BY last_seen DESC LIMIT {MOST_PEERS}")  # noqa: S608
+    return [_row(row) for row in rows]
+
+
+def get_peer(db: sqlite3.Connection, device: DeviceId) -> PeerRow | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM peer WHERE device = ?", (device,)).fetchone()  # noqa: S608
+    return None if row is None else _row(row)
+
+
+def met(
+    db: sqlite3.Connection,
+    device: DeviceId,
+    author: AuthorId,
+    *,
+    address: str | None,
+    found: str,
+    version: str,
+    now: int,
+) -> None:
+    """A connection to a device was authenticated; `address` is where it can be dialled, if that is known."""
+    known = get_peer(db, device)
+    addresses = list(known.addresses) if known is not None else []
+    if address is not None:
+        addresses = [address, *(a for a in addresses if a != address)][:MOST_ADDRESSES]
+    db.execute(
+        "INSERT INTO peer (device, author, addresses, found, last_seen, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        " ON CONFLICT (device) DO UPDATE SET author = ?2, addresses = ?3, last_seen = ?5, version = ?6,"
+        " problem = NULL",
+        (device, author, json.dumps(addresses), known.found if known is not None else found, now, version),
+    )
+
+
+def left(
+    db: sqlite3.Connection, device: DeviceId, *, now: int, rtt_ms: float | None, bytes_in: int, bytes_out: int
+) -> None:
+    """A connection ended; its bytes are added to what was exchanged before."""
+    db.execute(
+        "UPDATE peer SET last_seen = ?, rtt_ms = coalesce(?, rtt_ms), bytes_in = bytes_in + ?,"
+        " bytes_out = bytes_out + ? WHERE device = ?",
+        (now, rtt_ms, bytes_in, bytes_out, device),
+    )
+
+
+def set_problem(db: sqlite3.Connection, device: DeviceId, problem: str | None) -> None:
+    db.execute("UPDATE peer SET problem = ? WHERE device = ?", (problem, device))
+
+
+def violated(db: sqlite3.Connection, device: DeviceId, *, refused_until: int) -> None:
+    """A peer broke the protocol; it is not spoken to until then."""
+    db.execute(
+        "UPDATE peer SET violations = violations + 1, refused_until = ? WHERE device = ?",
+        (refused_until, device),
+    )
+
+
+def _row(row: tuple[object, ...]) -> PeerRow:
+    device, author, addresses, *rest = row
+    return PeerRow(device, author, tuple(json.loads(str(addresses))), *rest)  # type: ignore[arg-type]

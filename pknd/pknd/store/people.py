@@ -1,0 +1,118 @@
+"""What the user thinks of people, and what people say of each other."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass
+
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.records.model import Profile, Vouch
+from pknd.store.records import current, of_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """`trust` is trusted or blocked."""
+
+    trust: str
+    petname: str | None
+
+
+def opinions(db: sqlite3.Connection) -> dict[AuthorId, Opinion]:
+    return {
+        AuthorId(author): Opinion(trust, petname)
+        for author, trust, petname in db.execute("SELECT author, trust, petname FROM person")
+    }
+
+
+def set_opinion(db: sqlite3.Connection, author: AuthorId, trust: str, petname: str | None, now: int) -> None:
+    db.execute(
+        "INSERT INTO person (author, trust, petname, since) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (author)"
+        " DO UPDATE SET trust = ?2, petname = ?3, since = ?4",
+        (author, trust, petname, now),
+    )
+
+
+def forget_opinion(db: sqlite3.Connection, author: AuthorId) -> None:
+    db.execute("DELETE FROM person WHERE author = ?", (author,))
+
+
+def holder_of_petname(db: sqlite3.Connection, petname: str) -> AuthorId | None:
+    row = db.execute("SELECT author FROM person WHERE petname = ? COLLATE NOCASE", (petname,)).fetchone()
+    return None if row is None else AuthorId(row[0])
+
+
+def vouches(db: sqlite3.Connection) -> dict[AuthorId, frozenset[AuthorId]]:
+    """Who vouches for whom at present: each pair's latest vouch that its author has not replaced counts."""
+    latest: dict[tuple[AuthorId, AuthorId], tuple[int, Cid, bool]] = {}
+    replaced = {
+        old
+        for (old,) in db.execute(
+            "SELECT old FROM replaced JOIN record ON rowid = record WHERE kind = 'vouch'"
+        )
+    }
+    for held in of_kind(db, "vouch"):
+        body = held.record.body
+        if not isinstance(body, Vouch) or held.record.id in replaced:
+            continue
+        pair = (held.record.author, body.person)
+        mark = (held.record.time, held.record.id, body.vouched)
+        if pair not in latest or mark[:2] > latest[pair][:2]:
+            latest[pair] = mark
+    found: dict[AuthorId, set[AuthorId]] = defaultdict(set)
+    for (author, person), (_, _, vouched) in latest.items():
+        if vouched and author != person:
+            found[author].add(person)
+    return {author: frozenset(people) for author, people in found.items()}
+
+
+def current_vouch(db: sqlite3.Connection, author: AuthorId, person: AuthorId) -> Cid | None:
+    """The id of an author's latest vouch record about a person, given or taken back."""
+    found = None
+    for held in of_kind(db, "vouch", author):
+        if isinstance(held.record.body, Vouch) and held.record.body.person == person:
+            found = held.record.id
+    return found
+
+
+def claimed_name(db: sqlite3.Connection, author: AuthorId) -> str | None:
+    """What a person's current profile claims."""
+    held = current(db, author, "profile")
+    return held.record.body.name if held is not None and isinstance(held.record.body, Profile) else None
+
+
+def claimed_names(db: sqlite3.Connection) -> dict[AuthorId, str]:
+    authors = {
+        AuthorId(author)
+        for (author,) in db.execute("SELECT DISTINCT author FROM record WHERE kind = 'profile'")
+    }
+    return {author: name for author in authors if (name := claimed_name(db, author)) is not None}
+
+
+def known_authors(db: sqlite3.Connection) -> set[AuthorId]:
+    """Everybody of whom there is a record, a device, or an opinion."""
+    return {
+        AuthorId(author)
+        for (author,) in db.execute(
+            "SELECT author FROM record UNION SELECT author FROM peer WHERE author IS NOT NULL"
+            " UNION SELECT author FROM person"
+        )
+    }
+
+
+def devices_of(db: sqlite3.Connection, author: AuthorId) -> list[DeviceId]:
+    return [
+        DeviceId(d)
+        for (d,) in db.execute("SELECT device FROM device WHERE author = ? ORDER BY device", (author,))
+    ]
+
+
+def author_of(db: sqlite3.Connection, device: DeviceId) -> AuthorId | None:
+    row = db.execute("SELECT author FROM device WHERE device = ?", (device,)).fetchone()
+    return None if row is None else AuthorId(row[0])
+
+
+def device_record(db: sqlite3.Connection, device: DeviceId) -> Cid | None:
+    row = db.execute("SELECT record FROM device WHERE device = ?", (device,)).fetchone()
+    return None if row is None else Cid(row[0])

@@ -1,0 +1,118 @@
+"""The schema, as migrations (SPEC, On disk). A migration that was released is never changed."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+SCHEMA_VERSION = 1
+"""Raised with each migration: an older program refuses a home that a newer one has written."""
+APPLICATION_ID = 0x706B6E31
+MIGRATIONS = Migrations("pkn")
+
+_FIRST = (
+    # Every record held: what travels (wire = 1), and the inner records of sealed ones (wire = 0).
+    """CREATE TABLE record (
+        rowid INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        author BLOB NOT NULL,
+        time INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        scope BLOB NOT NULL,
+        period INTEGER NOT NULL,
+        wire INTEGER NOT NULL,
+        sealed_in INTEGER REFERENCES record(rowid) ON DELETE CASCADE,
+        item BLOB,
+        expires INTEGER,
+        received INTEGER NOT NULL,
+        head INTEGER NOT NULL DEFAULT 0,
+        shown INTEGER NOT NULL DEFAULT 0,
+        block BLOB NOT NULL
+    )""",
+    "CREATE INDEX record_period ON record(scope, author, period, time) WHERE wire",
+    "CREATE INDEX record_item ON record(item) WHERE item IS NOT NULL",
+    "CREATE INDEX record_listed ON record(time DESC) WHERE head AND shown",
+    "CREATE INDEX record_kind ON record(kind, author)",
+    "CREATE INDEX record_author ON record(author, time)",
+    "CREATE INDEX record_sealed ON record(sealed_in) WHERE sealed_in IS NOT NULL",
+    "CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL",
+    # What a version replaces: it may be here before what it replaces.
+    """CREATE TABLE replaced (
+        old BLOB NOT NULL, record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE,
+        PRIMARY KEY (old, record)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX replaced_record ON replaced(record)",
+    """CREATE TABLE link (
+        target BLOB NOT NULL, record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE,
+        PRIMARY KEY (target, record)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX link_record ON link(record)",
+    """CREATE TABLE tag (
+        tag TEXT NOT NULL, record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE,
+        PRIMARY KEY (tag, record)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX tag_record ON tag(record)",
+    # owner: the author also wrote the first version, so that all versions are gone, not only their own.
+    """CREATE TABLE retracted (
+        item BLOB, author BLOB, retraction BLOB NOT NULL, owner INTEGER NOT NULL, PRIMARY KEY (item, author)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE period_sum (
+        scope BLOB, author BLOB, period INTEGER, count INTEGER NOT NULL, value BLOB NOT NULL,
+        PRIMARY KEY (scope, author, period)
+    )""",
+    # The lowest (time, id) wanted of an author since quotas made room.
+    "CREATE TABLE floor (author BLOB PRIMARY KEY, time INTEGER NOT NULL, id BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE device (device BLOB PRIMARY KEY, author BLOB NOT NULL, record BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX device_author ON device(author)",
+    # place: 0 in data, 1 a file named by its CID, 2 part `position` of an own file.
+    """CREATE TABLE block (
+        cid BLOB PRIMARY KEY, size INTEGER NOT NULL, place INTEGER NOT NULL, data BLOB,
+        own_file INTEGER REFERENCES own_file(rowid), position INTEGER
+    )""",
+    """CREATE TABLE own_file (
+        rowid INTEGER PRIMARY KEY, path BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+        key BLOB
+    )""",
+    # Which items need a block: who may see one of them may have it.
+    """CREATE TABLE block_use (
+        cid BLOB NOT NULL, record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE,
+        PRIMARY KEY (cid, record)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX block_use_record ON block_use(record)",
+    """CREATE TABLE payload (
+        record INTEGER PRIMARY KEY REFERENCES record(rowid) ON DELETE CASCADE,
+        cid BLOB NOT NULL, complete INTEGER NOT NULL
+    )""",
+    "CREATE INDEX payload_cid ON payload(cid)",
+    "CREATE INDEX payload_missing ON payload(complete) WHERE NOT complete",
+    """CREATE TABLE peer (
+        device BLOB PRIMARY KEY, author BLOB, addresses TEXT NOT NULL DEFAULT '[]', found TEXT NOT NULL,
+        last_seen INTEGER, rtt_ms REAL, version TEXT, problem TEXT,
+        bytes_in INTEGER NOT NULL DEFAULT 0, bytes_out INTEGER NOT NULL DEFAULT 0,
+        violations INTEGER NOT NULL DEFAULT 0, refused_until INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID""",
+    """CREATE TABLE person (
+        author BLOB PRIMARY KEY, trust TEXT NOT NULL, petname TEXT UNIQUE, since INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE epoch (
+        tag BLOB PRIMARY KEY, secret BLOB NOT NULL, author BLOB NOT NULL, circle TEXT NOT NULL,
+        made INTEGER NOT NULL, current INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    # Where own items came from, so that importing again makes no records.
+    """CREATE TABLE source (
+        path BLOB PRIMARY KEY, digest BLOB NOT NULL, item BLOB NOT NULL, record BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX source_digest ON source(digest)",
+    "CREATE TABLE setting (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    # The search index: frequency classes of stems by document, a document being a shown head.
+    """CREATE TABLE posting (
+        stem INTEGER, doc INTEGER, class INTEGER NOT NULL, PRIMARY KEY (stem, doc)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE document (doc INTEGER PRIMARY KEY, length INTEGER NOT NULL, public INTEGER NOT NULL)",
+)
+
+
+@MIGRATIONS(name="0001_first")
+def first(db: Database) -> None:
+    for statement in _FIRST:
+        db.execute(statement)

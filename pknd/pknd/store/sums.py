@@ -1,0 +1,112 @@
+"""The sums of periods, kept with each record, and read as of an instant (SPEC, Sync)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.sync.sums import STANDING_PERIOD, PeriodSum, counts_at, period_of, sum_of
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A period of one author in one scope (empty: public; else a circle's tag)."""
+
+    scope: bytes
+    author: AuthorId
+    period: int
+
+
+def add_to_sum(db: sqlite3.Connection, row: Row, cid: Cid) -> None:
+    _put(db, row, _get(db, row).with_id(cid))
+
+
+def take_from_sum(db: sqlite3.Connection, row: Row, cid: Cid) -> None:
+    _put(db, row, _get(db, row).without_id(cid))
+
+
+def sums_at(
+    db: sqlite3.Connection,
+    author: AuthorId,
+    scopes: Iterable[bytes],
+    *,
+    at: int,
+    floor: tuple[int, Cid] | None,
+) -> dict[Row, PeriodSum]:
+    """The sums of an author's periods that have records at an instant, from a floor on.
+
+    Whole periods come from the kept sums, corrected for the few records that have expired by the instant or
+    lie ahead of it; the one period that the floor cuts is summed from its ids. Standing records have no
+    floor.
+    """
+    found: dict[Row, PeriodSum] = {}
+    for scope in scopes:
+        for period, count, value in db.execute(
+            "SELECT period, count, value FROM period_sum WHERE scope = ? AND author = ?", (scope, author)
+        ):
+            found[Row(scope, author, period)] = PeriodSum.from_bytes(count, value)
+        for period, cid in db.execute(
+            "SELECT period, id FROM record WHERE wire AND scope = ?1 AND author = ?2"
+            " AND (time > ?3 OR (expires IS NOT NULL AND expires <= ?3))",
+            (scope, author, at),
+        ):
+            row = Row(scope, author, period)
+            found[row] = found[row].without_id(cid)
+        if floor is not None:
+            _cut(db, found, scope, author, at, floor)
+    return {row: total for row, total in found.items() if total.count}
+
+
+def _cut(
+    db: sqlite3.Connection,
+    found: dict[Row, PeriodSum],
+    scope: bytes,
+    author: AuthorId,
+    at: int,
+    floor: tuple[int, Cid],
+) -> None:
+    cut = period_of(False, floor[0])
+    for row in [r for r in found if r.scope == scope and r.author == author]:
+        if row.period == STANDING_PERIOD or row.period > cut:
+            continue
+        if row.period < cut:
+            del found[row]
+        else:
+            found[row] = sum_of(ids_of_row(db, row, at=at, floor=floor))
+
+
+def ids_of_row(db: sqlite3.Connection, row: Row, *, at: int, floor: tuple[int, Cid] | None) -> list[Cid]:
+    """The ids of a period at an instant, newest first, from a floor on."""
+    low = (0, b"") if floor is None or row.period == STANDING_PERIOD else floor
+    return [
+        Cid(cid)
+        for cid, time, expires in db.execute(
+            "SELECT id, time, expires FROM record WHERE wire AND scope = ? AND author = ? AND period = ?"
+            " AND (time > ? OR (time = ? AND id >= ?)) ORDER BY time DESC, id DESC",
+            (row.scope, row.author, row.period, low[0], low[0], low[1]),
+        )
+        if counts_at(time, expires, at)
+    ]
+
+
+def _get(db: sqlite3.Connection, row: Row) -> PeriodSum:
+    found = db.execute(
+        "SELECT count, value FROM period_sum WHERE scope = ? AND author = ? AND period = ?",
+        (row.scope, row.author, row.period),
+    ).fetchone()
+    return PeriodSum() if found is None else PeriodSum.from_bytes(*found)
+
+
+def _put(db: sqlite3.Connection, row: Row, total: PeriodSum) -> None:
+    if total.count == 0:
+        db.execute(
+            "DELETE FROM period_sum WHERE scope = ? AND author = ? AND period = ?",
+            (row.scope, row.author, row.period),
+        )
+    else:
+        db.execute(
+            "INSERT OR REPLACE INTO period_sum (scope, author, period, count, value) VALUES (?, ?, ?, ?, ?)",
+            (row.scope, row.author, row.period, total.count, total.to_bytes()),
+        )
