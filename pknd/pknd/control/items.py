@@ -11,11 +11,12 @@ from aiohttp import web
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import EditRequest, PublishRequest
+from pkn_protocol.control.status import LogLevel
 from pkn_protocol.control.summaries import Kind, ListFilter
 from pkn_protocol.records.limits import TIME_MOST
 from pknd import log
 from pknd.control.acts import Acts
-from pknd.control.replies import reply
+from pknd.control.replies import explained, reply
 from pknd.control.requests import TEXT_BODY_BYTES, Parameters, read_shape, reference
 from pknd.control.services import ItemsService, PayloadContent
 from pknd.errors import DomainError
@@ -143,13 +144,16 @@ async def _send(request: web.Request, content: PayloadContent) -> web.StreamResp
         chunk = await anext(chunks, None)
         await response.prepare(request)
         try:
-            while chunk is not None:
+            while chunk is not None and sent + len(chunk) <= content.size:
                 await response.write(chunk)
                 sent += len(chunk)
                 chunk = await anext(chunks, None)
-        except DomainError as error:
-            log.event("control.payload_broken", item=request.match_info["item"], sent=sent, error=error)
-    if sent != content.size:
+        except Exception as error:
+            # Too late for an error reply: whatever is sent now would be taken for content.
+            if request.transport is not None and not request.transport.is_closing():
+                told = explained(error, request)
+                log.event("control.content_broken", LogLevel.WARNING, sent=sent, error=told.message)
+    if sent != content.size or chunk is not None:
         response.force_close()
         if request.transport is not None:
             request.transport.abort()

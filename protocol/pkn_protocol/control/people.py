@@ -35,7 +35,7 @@ class Announcement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One known device. `device` is 64 hexadecimal digits, `author` a did:key; both were proven by signatures.
+    """One known device. `device` is 64 hexadecimal digits, `author` a did:key; both are proven.
 
     `name` is claimed by the other side, `petname` ours. `last_seen` in ms since the epoch. `items` counts
     the author's items held here; bytes are those of this daemon's run. `problem` says why the last try
