@@ -43,7 +43,7 @@ def test_an_event_is_a_line_of_keys_and_values() -> None:
     )
     pattern = (
         r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info event=peer.connected "
-        r'device=0102 rtt_ms=3.25 known=true petname=none name="Ada L\."\n'
+        r'device=0102 rtt_ms=3.25 known=true petname=none name="Ada Lovelace"\n'
     )
     assert re.fullmatch(pattern, out.getvalue())
 
