@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from pknd.errors import DomainError
+
 # Text beyond this is stored whole but not read for the sketch: a sketch holds 1,024 stems at most, and a
 # text of 4 MiB has long since shown them.
 ANALYSED_TEXT_BYTES = 4 * 1024 * 1024
@@ -14,14 +16,8 @@ REFERENCE_ABOVE_BYTES = 1024 * 1024
 EXCERPT_CHARS = 280
 
 
-class CaptureError(Exception):
-    """A source that cannot be captured; `code` is stable, the text says what was wrong and what to do."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.hint = hint
+class CaptureError(DomainError):
+    """A source that cannot be captured."""
 
 
 class ItemKind(StrEnum):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pkn_protocol.records.ids import AuthorId, DeviceId
 from pkn_protocol.records.signing import Ed25519Key
+from pknd.errors import DomainError
 
 SEED_BYTES = 32
 _AUTHOR_SECRET = "author.key"  # noqa: S105 - a file's name
@@ -21,15 +22,11 @@ _AUTHOR_PUBLIC = "author.pub"
 _DEVICE_SECRET = "device.key"  # noqa: S105 - a file's name
 
 
-class KeysUnusable(Exception):
+class KeysUnusable(DomainError):
     """The key files cannot be used; the message says which, why, and what to do."""
 
-    code = "keys-unusable"
-
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__("keys-unusable", message, hint)
 
 
 @dataclass(frozen=True, slots=True)

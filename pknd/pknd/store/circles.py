@@ -35,7 +35,8 @@ def epochs_of(db: sqlite3.Connection, author: AuthorId, circle: str) -> list[Epo
     return [
         Epoch(EpochKey(secret), author, circle, bool(current))
         for secret, current in db.execute(
-            "SELECT secret, current FROM epoch WHERE author = ? AND circle = ? ORDER BY current DESC, made DESC",
+            "SELECT secret, current FROM epoch WHERE author = ? AND circle = ?"
+            " ORDER BY current DESC, made DESC",
             (author, circle),
         )
     ]

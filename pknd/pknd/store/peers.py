@@ -61,7 +61,8 @@ def met(
     if address is not None:
         addresses = [address, *(a for a in addresses if a != address)][:MOST_ADDRESSES]
     db.execute(
-        "INSERT INTO peer (device, author, addresses, found, last_seen, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        "INSERT INTO peer (device, author, addresses, found, last_seen, version)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
         " ON CONFLICT (device) DO UPDATE SET author = ?2, addresses = ?3, last_seen = ?5, version = ?6,"
         " problem = NULL",
         (device, author, json.dumps(addresses), known.found if known is not None else found, now, version),

@@ -17,6 +17,10 @@ class Source:
     item: Cid
     record: Cid
 
+    @classmethod
+    def of(cls, path: bytes, digest: bytes, item: Cid, record: Cid) -> Source:
+        return cls(Path(os.fsdecode(path)), digest, item, record)
+
 
 def source_at(db: sqlite3.Connection, path: Path) -> Source | None:
     row = db.execute(

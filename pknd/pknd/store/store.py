@@ -101,6 +101,11 @@ class Store:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._read, work)
 
+    def read_now(self, work: Work[T]) -> T:
+        """Run `work` on a connection of its own, in the calling thread; never on the event loop."""
+        with contextlib.closing(open_reader(self.path)) as connection:
+            return work(connection)
+
     async def back_up(self) -> None:
         """Write a backup of the database beside it."""
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pkn_protocol.records.ids import AuthorId
 
 HORIZON = 3
-"""The greatest distance within trust: 0 self, 1 trusted, 2 vouched for by a trusted one, 3 by one of those."""
+"""The greatest distance: 0 self, 1 trusted, 2 vouched for by a trusted one, 3 by one of those."""
 
 Vouches = Mapping[AuthorId, Collection[AuthorId]]
 

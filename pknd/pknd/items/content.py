@@ -1,0 +1,91 @@
+"""Reading an item's content from the disk: chunk by chunk, opened where it is sealed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Item, Payload
+from pkn_protocol.records.payload import open_chunk
+from pkn_protocol.records.walk import PayloadWalk, WantedBlock
+from pknd.store.blocks import get_block
+from pknd.store.files import BlockFiles
+from pknd.store.records import Held
+
+SHOWN_TEXT_BYTES = 2 * 1024 * 1024
+"""Text beyond this is cut in `show`; `get` gives all of it."""
+_TEXT_TYPES = ("text/", "application/json", "application/xml", "image/svg+xml")
+
+
+def is_text(payload: Payload) -> bool:
+    return payload.type.startswith(_TEXT_TYPES)
+
+
+def missing_block(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -> WantedBlock | None:
+    """The first block of a payload that is not held; None if all are. Walks the manifests that are here."""
+    walk = PayloadWalk(payload)
+    while (wanted := walk.wanted) is not None:
+        if wanted.level == 0:
+            if not _held(db, wanted.cid):
+                return wanted
+            walk.pass_over()
+            continue
+        block = get_block(db, files, wanted.cid)
+        if block is None:
+            return wanted
+        walk.chunks_below(block)
+    return None
+
+
+def chunks(db: sqlite3.Connection, payload: Payload, files: BlockFiles) -> list[Cid]:
+    """The CIDs of a complete payload's chunks, in order."""
+    walk = PayloadWalk(payload)
+    found = []
+    while (wanted := walk.wanted) is not None:
+        if wanted.level == 0:
+            found.append(walk.pass_over().cid)
+            continue
+        block = get_block(db, files, wanted.cid)
+        if block is None:
+            raise LookupError("a manifest of the payload is not here")
+        walk.chunks_below(block)
+    return found
+
+
+def read_chunk(db: sqlite3.Connection, files: BlockFiles, payload: Payload, number: int, cid: Cid) -> bytes:
+    """The plaintext of one chunk.
+
+    Raises:
+        LookupError: it is not here. BadChunk: the key does not open it. OriginalChanged.
+    """
+    block = get_block(db, files, cid)
+    if block is None:
+        raise LookupError("a chunk of the payload is not here")
+    return block if payload.key is None else open_chunk(payload.key, number, block)
+
+
+def read_text(db: sqlite3.Connection, files: BlockFiles, held: Held, *, most: int) -> str | None:
+    """The beginning of an item's text, at most `most` bytes; None where there is none or it is not here."""
+    item = held.record.body
+    if not isinstance(item, Item) or item.payload is None or not is_text(item.payload):
+        return None
+    try:
+        data = b"".join(_upto(db, files, item.payload, most))
+    except LookupError:
+        return None
+    return data[:most].decode("utf-8", errors="ignore" if len(data) > most else "replace")
+
+
+def _upto(db: sqlite3.Connection, files: BlockFiles, payload: Payload, most: int) -> Iterator[bytes]:
+    length = 0
+    for number, cid in enumerate(chunks(db, payload, files)):
+        part = read_chunk(db, files, payload, number, cid)
+        length += len(part)
+        yield part
+        if length > most:
+            return
+
+
+def _held(db: sqlite3.Connection, cid: Cid) -> bool:
+    return db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone() is not None

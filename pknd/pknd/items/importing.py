@@ -1,0 +1,239 @@
+"""Importing files and folders: idempotent, bounded in memory, bad files told and passed over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.work import FailedFile, ImportRequest, ImportSummary, Progress
+from pkn_protocol.records.circles import EpochKey
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Item, Record
+from pknd.capture.captured import Captured
+from pknd.capture.files import capture_file, shown
+from pknd.capture.folder import Found, walk
+from pknd.environment import Environment
+from pknd.errors import DomainError
+from pknd.items.linking import linked_items, neighbour
+from pknd.items.publisher import Draft, Made, Publisher, audience_of
+from pknd.people.circles import PUBLIC
+from pknd.store.records import get, versions
+from pknd.store.sources import Source, source_at, sources_with
+
+BATCH = 64
+"""Files captured, signed and stored together: one transaction and one fsync."""
+BATCH_BYTES = 32 * 1024 * 1024
+MOST_FILES = 1_000_000
+_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A captured file, its digest, and what it was imported as before."""
+
+    path: Path
+    captured: Captured
+    digest: bytes
+    audience: str
+    before: Source | None
+
+
+class Importer:
+    def __init__(
+        self, env: Environment, publisher: Publisher, *, default_audience: Callable[[], str]
+    ) -> None:
+        self._env = env
+        self._publisher = publisher
+        self._default_audience = default_audience
+
+    async def run(self, request: ImportRequest) -> AsyncGenerator[Progress | ImportSummary, None]:
+        """Import, with a progress event a batch and the summary last."""
+        for path in request.paths:
+            if not Path(path).is_absolute():
+                raise DomainError(ErrorCode.BAD_REQUEST, f"{path} is not an absolute path")
+        if request.audience is not None:
+            audience_of(request.audience, None, PUBLIC)
+        found = await asyncio.to_thread(lambda: list(walk([Path(path) for path in request.paths])))
+        if len(found) > MOST_FILES:
+            raise DomainError(ErrorCode.TOO_LARGE, f"{len(found)} files; at most {MOST_FILES} at once")
+        failed = [_failure(one.path, one.problem) for one in found if one.problem is not None]
+        files = [one for one in found if one.problem is None]
+        imported, unchanged, audiences = 0, 0, Counter[str]()
+        done = 0
+        pending: asyncio.Task[None] | None = None
+        try:
+            for batch in _batches(files):
+                new, same, bad = await asyncio.to_thread(self._examine, batch, request.audience)
+                failed += bad
+                unchanged += same
+                imported += len(new)
+                audiences.update(candidate.audience for candidate in new)
+                if new and not request.dry_run:
+                    epochs = {
+                        name: await self._publisher.epoch(name)
+                        for name in {candidate.audience for candidate in new} - {PUBLIC}
+                    }
+                    made, refused = await asyncio.to_thread(self._make, new, epochs)
+                    failed += refused
+                    imported -= len(refused)
+                    if pending is not None:
+                        await pending
+                    # While one batch is written and synced the next is read and signed.
+                    pending = asyncio.create_task(self._publisher.write(made))
+                done += len(batch)
+                yield Progress(done, len(files), shown(batch[-1].path))
+            if pending is not None:
+                await pending
+        finally:
+            if pending is not None and not pending.done():
+                # The client went away: what was handed over is still written, whole.
+                await asyncio.shield(pending)
+        yield ImportSummary(imported, unchanged, tuple(failed), dict(audiences), request.dry_run)
+
+    def _examine(
+        self, batch: Sequence[Found], asked: str | None
+    ) -> tuple[list[_Candidate], int, list[FailedFile]]:
+        """Capture a batch; what is new or changed, how many are unchanged, and what failed."""
+        candidates: list[_Candidate] = []
+        failed: list[FailedFile] = []
+        default = self._default_audience()
+        for one in batch:
+            try:
+                captured = capture_file(one.path)
+                audience = audience_of(asked, captured.audience, default)
+            except DomainError as error:
+                failed.append(_failure(one.path, error))
+                continue
+            candidates.append(_Candidate(one.path, captured, _digest(one.path, captured), audience, None))
+        with_sources = self._env.store.read_now(
+            lambda db: [(candidate, *_source_of(db, candidate)) for candidate in candidates]
+        )
+        new = [replace(candidate, before=source) for candidate, source, same in with_sources if not same]
+        return new, len(candidates) - len(new), failed
+
+    def _make(
+        self, candidates: Sequence[_Candidate], epochs: dict[str, EpochKey]
+    ) -> tuple[list[Made], list[FailedFile]]:
+        made: list[Made] = []
+        failed: list[FailedFile] = []
+        items: dict[Path, Cid] = {}
+        for candidate in _targets_first(candidates):
+            try:
+                draft = self._env.store.read_now(lambda db, c=candidate: _draft(db, c, items))  # type: ignore[misc]
+                [one] = self._publisher.make([draft], epochs)
+            except DomainError as error:
+                failed.append(_failure(candidate.path, error))
+                continue
+            items[candidate.path] = one.record.item_id
+            made.append(one)
+        return made, failed
+
+
+def _draft(db: sqlite3.Connection, candidate: _Candidate, items: dict[Path, Cid]) -> Draft:
+    captured = candidate.captured
+    links = dict.fromkeys(linked_items(db, captured, candidate.path))
+    for href in captured.links:
+        target = neighbour(href, candidate.path)
+        if target is not None and target in items:
+            links.setdefault(items[target])
+    source = (os.fsencode(candidate.path), candidate.digest)
+    before = _published_before(db, candidate)
+    if before is None:
+        return Draft(captured, candidate.audience, links=tuple(links), source=source)
+    held = versions(db, before.item_id)
+    replaced = tuple(version.record.id for version in sorted(held, key=lambda v: not v.head))[:16]
+    return Draft(captured, candidate.audience, before.item_id, replaced, tuple(links), source)
+
+
+def _published_before(db: sqlite3.Connection, candidate: _Candidate) -> Record | None:
+    """The version to go on from: none if the audience is another now, since a version keeps its item's."""
+    if candidate.before is None or (held := get(db, candidate.before.record)) is None:
+        return None
+    if not isinstance(held.record.body, Item) or (held.record.audience or PUBLIC) != candidate.audience:
+        return None
+    return held.record
+
+
+def _source_of(db: sqlite3.Connection, candidate: _Candidate) -> tuple[Source | None, bool]:
+    """What a file was imported as, and whether it is unchanged since."""
+    known = source_at(db, candidate.path)
+    if known is not None:
+        held = get(db, known.record)
+        same_audience = held is not None and (held.record.audience or PUBLIC) == candidate.audience
+        return known, known.digest == candidate.digest and same_audience
+    for twin in sources_with(db, candidate.digest):
+        if not twin.path.exists() and get(db, twin.record) is not None:
+            # The file was moved: the item stays, only its place is new.
+            return replace(twin, path=candidate.path), False
+    return None, False
+
+
+def _targets_first(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """An order in which what is linked to comes before what links to it, as far as there are no circles."""
+    by_path = {candidate.path: candidate for candidate in candidates}
+    ordered: dict[Path, _Candidate] = {}
+    visited: set[Path] = set()
+    for start in by_path:
+        stack = [(start, False)]
+        while stack:
+            path, leaving = stack.pop()
+            if leaving:
+                ordered.setdefault(path, by_path[path])
+            elif path not in visited:
+                visited.add(path)
+                stack.append((path, True))
+                for href in by_path[path].captured.links:
+                    target = neighbour(href, path)
+                    if target in by_path and target not in visited:
+                        stack.append((target, False))
+    return list(ordered.values())
+
+
+def _digest(path: Path, captured: Captured) -> bytes:
+    """What must be the same for a file to be unchanged: all fields, and content or (in place) size and time."""
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    fields = (
+        captured.kind,
+        captured.title,
+        captured.media_type,
+        captured.tags,
+        captured.lang,
+        captured.dated,
+        captured.url,
+    )
+    digest.update(repr(fields).encode("utf-8"))
+    if captured.data is not None:
+        digest.update(captured.data)
+    elif captured.path is not None:
+        about = path.stat()
+        digest.update(f"{about.st_size} {about.st_mtime_ns}".encode())
+    return digest.digest()
+
+
+def _batches(files: Sequence[Found]) -> list[Sequence[Found]]:
+    batches: list[Sequence[Found]] = []
+    batch: list[Found] = []
+    size = 0
+    for one in files:
+        batch.append(one)
+        try:
+            size += one.path.stat().st_size
+        except OSError:
+            size += 0  # it is told when it is captured
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            batches.append(batch)
+            batch, size = [], 0
+    if batch:
+        batches.append(batch)
+    return batches
+
+
+def _failure(path: Path, error: DomainError | None) -> FailedFile:
+    return FailedFile(shown(path), error.line() if error is not None else "")

@@ -1,0 +1,216 @@
+"""Writing one's own records: analysed, signed, sealed for their audience, stored, announced."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.records.bodies import NONCE_BYTES
+from pkn_protocol.records.cbor import BadEncoding
+from pkn_protocol.records.circles import EpochKey, seal_record
+from pkn_protocol.records.codec import sign_record
+from pkn_protocol.records.fields import RecordError
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Body, Item, Record
+from pknd.capture.captured import Captured
+from pknd.environment import Environment
+from pknd.errors import DomainError
+from pknd.items.drafts import Analysed, analyse_captured, item_body
+from pknd.items.payloads import PlannedPayload, plan_payload
+from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED, current_epoch
+from pknd.people.view import PeopleView
+from pknd.store.blocks import OwnFile, put_block, put_own_file, set_complete
+from pknd.store.ingest import Outcome, Status, ingest
+from pknd.store.sources import Source, put_source
+
+AUDIENCES = (TRUSTED, PUBLIC, PRIVATE)
+# From narrow to wide: front matter may narrow what was asked for, never widen it.
+_WIDTH = {PRIVATE: 0, TRUSTED: 1, PUBLIC: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An item to be written: `item` and `replaces` are set for a later version."""
+
+    captured: Captured
+    audience: str
+    item: Cid | None = None
+    replaces: tuple[Cid, ...] = ()
+    links: tuple[Cid, ...] = ()
+    source: tuple[bytes, bytes] | None = None
+    """Path (as bytes of the file system) and digest of where an import found it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`record` is what people cite; `wire` what travels (the same, or the sealed record around it)."""
+
+    record: Record
+    wire: Record
+    plan: PlannedPayload | None
+    draft: Draft
+
+
+def audience_of(asked: str | None, in_text: str | None, default: str) -> str:
+    """Who gets an item: what was asked for, or the default, unless the text itself is for fewer.
+
+    Raises:
+        DomainError: an audience that does not exist.
+    """
+    for name in (asked, in_text):
+        if name is not None and name not in AUDIENCES:
+            raise DomainError(
+                ErrorCode.BAD_REQUEST,
+                f"there is no audience {name!r}",
+                "use trusted, public or private",
+            )
+    wished = asked or in_text or default
+    if in_text is not None and _WIDTH[in_text] < _WIDTH[wished]:
+        return in_text
+    return wished
+
+
+class Publisher:
+    """`announce` gets the records that travel, after they are on disk."""
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        view: Callable[[], PeopleView],
+        default_lang: Callable[[], str],
+        announce: Callable[[Sequence[Record]], None],
+    ) -> None:
+        self._env = env
+        self._view = view
+        self._default_lang = default_lang
+        self._announce = announce
+
+    async def publish(self, drafts: Sequence[Draft]) -> list[Made]:
+        """Write items; returns when all are on disk.
+
+        Raises:
+            CaptureError: a file cannot be read. DomainError: a record would be invalid, or no room.
+        """
+        epochs = {name: await self.epoch(name) for name in {d.audience for d in drafts} - {PUBLIC}}
+        made = await asyncio.to_thread(self._make_all, drafts, epochs)
+        await self.write(made)
+        return made
+
+    def make(self, drafts: Sequence[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
+        """Analyse, sign and seal; blocking, for a thread of the caller."""
+        return self._make_all(drafts, epochs)
+
+    async def write(self, made: Sequence[Made]) -> None:
+        """Store what was made, in one transaction, and announce it."""
+        now, near, files = self._env.now(), self._view().near, self._env.store.files
+
+        def work(db: sqlite3.Connection) -> None:
+            for one in made:
+                inner = None if one.wire is one.record else one.record
+                outcome = ingest(db, one.wire, now=now, inner=inner, near=near)
+                _expect_added(outcome, one.record)
+                if one.plan is not None:
+                    for cid, block in one.plan.blocks:
+                        put_block(db, files, cid, block, record=outcome.rowid)
+                    if (own := one.plan.reference) is not None:
+                        reference = OwnFile(own.path, own.size, own.mtime_ns, own.key, own.chunks)
+                        put_own_file(db, reference, record=outcome.rowid)
+                    set_complete(db, outcome.rowid)
+                if one.draft.source is not None:
+                    path, digest = one.draft.source
+                    put_source(db, Source.of(path, digest, one.record.item_id, one.record.id))
+
+        await self._env.store.write(work)
+        self._announce([one.wire for one in made])
+
+    async def write_record(
+        self,
+        kind: str,
+        body: Body,
+        *,
+        audience: str | None = None,
+        item: Cid | None = None,
+        replaces: tuple[Cid, ...] = (),
+    ) -> tuple[Record, Outcome]:
+        """Write a record that has no payload: a profile, a vouch, a retraction."""
+        epoch = None if audience in (None, PUBLIC) else await self.epoch(audience or TRUSTED)
+        record, wire = await asyncio.to_thread(self._sign, kind, body, audience, epoch, item, replaces, None)
+        now, near = self._env.now(), self._view().near
+        inner = None if wire is record else record
+        outcome = await self._env.store.write(lambda db: ingest(db, wire, now=now, inner=inner, near=near))
+        _expect_added(outcome, record)
+        self._announce([wire])
+        return record, outcome
+
+    async def epoch(self, audience: str) -> EpochKey:
+        """The key that an audience's records are sealed under now; begun, with its grants, where need be."""
+        members = self._view().trusted if audience == TRUSTED else frozenset()
+        epoch, grants = await self._env.store.write(
+            lambda db: current_epoch(db, self._env, audience, members)
+        )
+        if grants and audience != PRIVATE:
+            self._announce(grants)
+        return epoch
+
+    def _make_all(self, drafts: Iterable[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
+        return [self._make(draft, epochs.get(draft.audience)) for draft in drafts]
+
+    def _make(self, draft: Draft, epoch: EpochKey | None) -> Made:
+        captured = draft.captured
+        plan = plan_payload(captured, sealed=epoch is not None, random_bytes=self._env.random_bytes)
+        analysed: Analysed = analyse_captured(captured, default_lang=self._default_lang())
+        body: Item = item_body(
+            captured, analysed, payload=None if plan is None else plan.payload, links=draft.links
+        )
+        audience = None if epoch is None else draft.audience
+        record, wire = self._sign(
+            captured.kind, body, audience, epoch, draft.item, draft.replaces, captured.dated
+        )
+        return Made(record, wire, plan, draft)
+
+    def _sign(
+        self,
+        kind: str,
+        body: Body,
+        audience: str | None,
+        epoch: EpochKey | None,
+        item: Cid | None,
+        replaces: tuple[Cid, ...],
+        dated: int | None,
+    ) -> tuple[Record, Record]:
+        keys = self._env.keys
+        try:
+            record = sign_record(
+                author=keys.author,
+                key=keys.device_key,
+                time=self._env.now(),
+                kind=kind,
+                body=body,
+                audience=None if epoch is None else audience,
+                item=item,
+                replaces=replaces,
+                dated=dated,
+            )
+            if epoch is None:
+                return record, record
+            nonce = self._env.random_bytes(NONCE_BYTES)
+            return record, seal_record(record, epoch=epoch, key=keys.device_key, nonce=nonce)
+        except (RecordError, BadEncoding) as error:
+            raise DomainError(
+                ErrorCode.NOT_CAPTURED, f"this cannot become a record: {error}", "shorten or change it"
+            ) from error
+
+
+def _expect_added(outcome: Outcome, record: Record) -> None:
+    if outcome.status is Status.RETRACTED:
+        raise DomainError(ErrorCode.RETRACTED, "the item was retracted", "publish it as a new item")
+    if outcome.status not in (Status.ADDED, Status.KNOWN):
+        raise DomainError(
+            ErrorCode.CONFLICT,
+            f"the store refused the own {record.kind}: {outcome.reason or outcome.status}",
+            "check this machine's clock",
+        )

@@ -1,0 +1,316 @@
+"""Items as the control API has them: publish, edit, retract, list, show, content, history, tags."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.items import (
+    EditRequest,
+    History,
+    ItemDetail,
+    Published,
+    PublishRequest,
+    Retracted,
+    TagCount,
+    Tags,
+)
+from pkn_protocol.control.summaries import ItemList, ListFilter
+from pkn_protocol.records.ids import AuthorId, Cid, cid_text
+from pkn_protocol.records.model import Item, Retraction
+from pknd.capture.captured import Captured, CaptureError, ItemKind
+from pknd.capture.files import capture_file
+from pknd.capture.markdown import capture_markdown, links_of
+from pknd.control.services import PayloadContent
+from pknd.environment import Environment
+from pknd.errors import DomainError
+from pknd.items.content import chunks, read_chunk
+from pknd.items.detail import detail_of, history_of
+from pknd.items.linking import linked_items
+from pknd.items.publisher import Draft, Made, Publisher, audience_of
+from pknd.items.references import find_item
+from pknd.items.summaries import Holders, summary_of
+from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
+from pknd.people.references import find_person
+from pknd.people.view import PeopleView
+from pknd.store.blocks import OriginalChanged, is_complete, unused_files
+from pknd.store.records import Filter, Held, listed, tag_counts, versions
+
+FetchPayload = Callable[[Held, float], Awaitable[bool]]
+"""Fetch an item's content from peers within so many seconds; whether it is here now."""
+_MOST_REPLACED = 16
+
+
+class Items:
+    """`fetch` pulls contents from peers; `holders` says who is online; `erase` wipes after a retraction."""
+
+    def __init__(
+        self,
+        env: Environment,
+        publisher: Publisher,
+        *,
+        view: Callable[[], PeopleView],
+        holders: Callable[[], Holders],
+        default_audience: Callable[[], str],
+        fetch: FetchPayload,
+    ) -> None:
+        self._env = env
+        self._publisher = publisher
+        self._view = view
+        self._holders = holders
+        self._default_audience = default_audience
+        self._fetch = fetch
+
+    async def publish(self, request: PublishRequest) -> Published:
+        captured = await asyncio.to_thread(_captured, request)
+        audience = audience_of(request.audience, captured.audience, self._default_audience())
+        links = await self._env.store.read(lambda db: linked_items(db, captured, None))
+        [made] = await self._publisher.publish([Draft(captured, audience, links=links)])
+        return self._published(made)
+
+    async def edit(self, ref: str, request: EditRequest) -> Published:
+        held = await self._env.store.read(lambda db: find_item(db, ref))
+        item = _own_item(held, self._env.keys.author, "edit")
+        heads = await self._env.store.read(lambda db: versions(db, held.record.item_id))
+        captured = await asyncio.to_thread(self._edited, held, item, request)
+        links = await self._env.store.read(lambda db: linked_items(db, captured, None))
+        # All heads that were seen, then the nearest versions behind them.
+        ordered = sorted(heads, key=lambda version: not version.head)
+        draft = Draft(
+            captured,
+            held.record.audience or PUBLIC,
+            item=held.record.item_id,
+            replaces=tuple(version.record.id for version in ordered)[:_MOST_REPLACED],
+            links=links,
+        )
+        [made] = await self._publisher.publish([draft])
+        return self._published(made)
+
+    async def retract(self, ref: str) -> Retracted:
+        held = await self._env.store.read(lambda db: find_item(db, ref))
+        _own_item(held, self._env.keys.author, "retract")
+        item = held.record.item_id
+        record, outcome = await self._publisher.write_record(
+            "retraction", Retraction(), audience=held.record.audience, item=item
+        )
+        await erase(self._env, outcome.erased)
+        return Retracted(cid_text(item), cid_text(record.id), outcome.removed)
+
+    async def listed(self, wanted: ListFilter) -> ItemList:
+        view, holders = self._view(), self._holders()
+
+        def work(db: sqlite3.Connection) -> ItemList:
+            found = listed(
+                db,
+                _filter(db, wanted, view, self._env),
+                limit=wanted.limit + 1,
+                before=_cursor(wanted.cursor),
+            )
+            page = found[: wanted.limit]
+            more = len(found) > wanted.limit
+            return ItemList(
+                tuple(summary_of(db, held, view, holders) for held in page),
+                f"{page[-1].record.time}.{page[-1].rowid}" if more else None,
+            )
+
+        return await self._env.store.read(work)
+
+    async def show(self, ref: str, *, fetch: bool, timeout_s: float) -> ItemDetail:
+        held = await self._env.store.read(lambda db: find_item(db, ref))
+        if fetch and isinstance(held.record.body, Item) and held.record.body.payload is not None:
+            await self._fetch(held, timeout_s)
+        view, holders, files = self._view(), self._holders(), self._env.store.files
+        return await self._env.store.read(lambda db: detail_of(db, files, held, view, holders))
+
+    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
+        held = await self._env.store.read(lambda db: find_item(db, ref))
+        item = held.record.body
+        if not isinstance(item, Item) or item.payload is None:
+            raise DomainError(ErrorCode.NO_PAYLOAD, "this item has no content beyond its summary")
+        if not await self._env.store.read(lambda db: is_complete(db, held.rowid)) and not await self._fetch(
+            held, timeout_s
+        ):
+            raise DomainError(
+                ErrorCode.UNREACHABLE,
+                "nobody who is online now holds the content",
+                "try again when its author is connected (`pkn peers`)",
+            )
+        return PayloadContent(item.payload.type, item.payload.size, item.name, self._content(item))
+
+    async def history(self, ref: str) -> History:
+        view = self._view()
+
+        def work(db: sqlite3.Connection) -> History:
+            return history_of(db, find_item(db, ref), view)
+
+        return await self._env.store.read(work)
+
+    async def tags(self, *, author: str | None, limit: int) -> Tags:
+        view = self._view()
+
+        def work(db: sqlite3.Connection) -> Tags:
+            who = None if author is None else find_person(db, view, author)
+            return Tags(tuple(TagCount(tag, count) for tag, count in tag_counts(db, who, limit=limit)))
+
+        return await self._env.store.read(work)
+
+    async def _content(self, item: Item) -> AsyncGenerator[bytes, None]:
+        payload, files = item.payload, self._env.store.files
+        if payload is None:
+            return
+        parts = await self._env.store.read(lambda db: chunks(db, payload, files))
+        for number, cid in enumerate(parts):
+            try:
+                yield await self._env.store.read(
+                    lambda db, number=number, cid=cid: read_chunk(db, files, payload, number, cid)  # type: ignore[misc]
+                )
+            except OriginalChanged as error:
+                raise DomainError(
+                    "original-changed", str(error), "publish the file again, as it is now"
+                ) from error
+
+    def _edited(self, held: Held, item: Item, request: EditRequest) -> Captured:
+        if request.path is not None:
+            captured = capture_file(Path(request.path))
+        elif request.text is not None:
+            captured = capture_markdown(request.text, fallback_title=item.title, name=item.name)
+            if item.payload is not None and item.payload.type == "text/plain":
+                captured = replace(captured, media_type="text/plain")
+        else:
+            captured = self._unchanged(held, item)
+        if captured.audience is not None and captured.audience != (held.record.audience or PUBLIC):
+            raise DomainError(
+                ErrorCode.BAD_REQUEST,
+                "an edit cannot change who an item is for",
+                "retract it and publish it anew for the other audience",
+            )
+        written = request.path is not None or request.text is not None
+        return replace(
+            captured,
+            kind=ItemKind(held.record.kind),
+            title=request.title or (captured.title if written else item.title),
+            tags=request.tags if request.tags is not None else (captured.tags or item.tags),
+            lang=request.lang or captured.lang or item.lang,
+            url=captured.url or item.url,
+        )
+
+    def _unchanged(self, held: Held, item: Item) -> Captured:
+        """The content as it is, for an edit of title or tags alone."""
+        payload, files = item.payload, self._env.store.files
+        data = b""
+        if payload is not None:
+            data = self._env.store.read_now(
+                lambda db: b"".join(
+                    read_chunk(db, files, payload, number, cid)
+                    for number, cid in enumerate(chunks(db, payload, files))
+                )
+            )
+        media_type = payload.type if payload is not None else "text/plain"
+        text = data.decode("utf-8", errors="replace") if media_type.startswith("text/") else None
+        return Captured(
+            kind=ItemKind(held.record.kind),
+            title=item.title,
+            media_type=media_type,
+            text=text,
+            data=data if payload is not None else None,
+            size=len(data),
+            name=item.name,
+            links=links_of(text or ""),
+        )
+
+    def _published(self, made: Made) -> Published:
+        record, item = made.record, made.record.body
+        audience = record.audience or PUBLIC
+        readers = {PUBLIC: None, PRIVATE: 0, TRUSTED: len(self._view().trusted)}[audience]
+        return Published(
+            id=cid_text(record.id),
+            kind=record.kind,
+            title=item.title if isinstance(item, Item) else "",
+            time=record.time,
+            size=item.payload.size if isinstance(item, Item) and item.payload is not None else 0,
+            audience=audience,
+            item=cid_text(record.item_id),
+            readers=readers,
+            warnings=made.draft.captured.warnings,
+        )
+
+
+async def erase(env: Environment, erased: tuple[Cid, ...]) -> None:
+    """After a retraction: files unlinked, database, log and backup without a trace of what was deleted."""
+    gone = await env.store.read(lambda db: unused_files(db, erased))
+    for cid in gone:
+        await asyncio.to_thread(env.store.files.remove, cid)
+    await env.store.erase_traces()
+
+
+def _captured(request: PublishRequest) -> Captured:
+    given = [part for part in (request.path, request.text, request.url) if part is not None]
+    if request.path is not None and len(given) == 1:
+        captured = capture_file(Path(request.path))
+    elif request.url is not None and request.path is None:
+        captured = _bookmark(request.url, request.text, request.title)
+    elif request.text is not None and len(given) == 1:
+        captured = capture_markdown(request.text, fallback_title=_first_line(request.text))
+    else:
+        raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
+    tags = tuple(dict.fromkeys((*captured.tags, *request.tags)))
+    return replace(
+        captured,
+        title=request.title or captured.title,
+        tags=tags,
+        kind=ItemKind(request.kind) if request.kind is not None else captured.kind,
+        lang=request.lang or captured.lang,
+        dated=request.dated if request.dated is not None else captured.dated,
+    )
+
+
+def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
+    if not url.startswith(("http://", "https://")):
+        raise CaptureError("bad-url", f"{url!r} is not a web address", "begin it with https://")
+    data = note.encode("utf-8") if note else None
+    return Captured(
+        kind=ItemKind.BOOKMARK,
+        title=title or url.split("://", 1)[1].rstrip("/"),
+        media_type="text/markdown",
+        text=(note or "") + "\n" + url,
+        data=data,
+        size=len(data or b""),
+        url=url,
+    )
+
+
+def _first_line(text: str) -> str:
+    first = next((line.strip(" #") for line in text.splitlines() if line.strip(" #")), "Untitled")
+    return first if len(first) <= 80 else first[:79] + "…"
+
+
+def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
+    if not isinstance(held.record.body, Item):
+        raise DomainError(ErrorCode.BAD_REQUEST, f"a {held.record.kind} cannot be {verb}ed", "name an item")
+    if held.record.author != me:
+        raise DomainError(
+            ErrorCode.NOT_YOURS,
+            f"only its author can {verb} an item",
+            "publish what you know of it as an item of your own",
+        )
+    return held.record.body
+
+
+def _filter(db: sqlite3.Connection, wanted: ListFilter, view: PeopleView, env: Environment) -> Filter:
+    author = view.me if wanted.mine else None
+    if wanted.author is not None:
+        author = find_person(db, view, wanted.author)
+    return Filter(wanted.tags, author, wanted.kind, wanted.since, wanted.audience, env.now())
+
+
+def _cursor(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    time, _, row = text.partition(".")
+    if not (time.isdigit() and row.isdigit() and len(text) < 40):
+        raise DomainError(ErrorCode.BAD_REQUEST, "the cursor is not one of an earlier page")
+    return int(time), int(row)

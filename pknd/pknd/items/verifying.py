@@ -1,0 +1,90 @@
+"""Checking what is held: every signature and every block, from the disk up."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+
+from pkn_protocol.control.work import BadThing, Progress, VerifyRequest, VerifySummary
+from pkn_protocol.records.codec import BadEncoding, RecordError, decode_record, verify_record
+from pkn_protocol.records.ids import Cid, cid_text, matches
+from pkn_protocol.records.model import Item
+from pkn_protocol.records.payload import BadManifest
+from pkn_protocol.records.walk import PayloadWalk
+from pknd.environment import Environment
+from pknd.items.references import find_item
+from pknd.store.blocks import OriginalChanged, get_block, is_complete
+
+BATCH = 200
+
+
+class Verifier:
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    async def run(self, request: VerifyRequest) -> AsyncGenerator[Progress | VerifySummary, None]:
+        """Check one item's versions, or everything; bad things are listed, nothing is changed."""
+        rows = await self._env.store.read(lambda db: _rows(db, request.item))
+        payloads = 0
+        bad: list[BadThing] = []
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            checked, wrong = await asyncio.to_thread(self._check, part)
+            payloads += checked
+            bad += wrong
+            yield Progress(start + len(part), len(rows), "records")
+        yield VerifySummary(len(rows), payloads, tuple(bad))
+
+    def _check(self, rows: list[int]) -> tuple[int, list[BadThing]]:
+        def work(db: sqlite3.Connection) -> tuple[int, list[BadThing]]:
+            payloads = 0
+            bad: list[BadThing] = []
+            for row in rows:
+                found = db.execute("SELECT id, block FROM record WHERE rowid = ?", (row,)).fetchone()
+                if found is None:
+                    continue
+                problem, title, checked = self._check_record(db, row, Cid(found[0]), found[1])
+                payloads += checked
+                if problem is not None:
+                    bad.append(
+                        BadThing(
+                            cid_text(Cid(found[0])), title, problem, "restore it from a backup or a peer"
+                        )
+                    )
+            return payloads, bad
+
+        return self._env.store.read_now(work)
+
+    def _check_record(
+        self, db: sqlite3.Connection, row: int, cid: Cid, block: bytes
+    ) -> tuple[str | None, str, int]:
+        """(problem, title, payloads checked)"""
+        if not matches(cid, block):
+            return "the record does not have the digest that its id says", "", 0
+        try:
+            record = decode_record(block)
+            verify_record(record)
+        except (RecordError, BadEncoding) as error:
+            return str(error), "", 0
+        item = record.body
+        if not isinstance(item, Item) or item.payload is None or not is_complete(db, row):
+            return None, "", 0
+        try:
+            walk = PayloadWalk(item.payload)
+            while (wanted := walk.wanted) is not None:
+                held = get_block(db, self._env.store.files, wanted.cid)
+                if held is None:
+                    return "a block of its content is missing", item.title, 1
+                walk.receive(held)
+        except (OriginalChanged, BadManifest, ValueError) as error:
+            return str(error), item.title, 1
+        return None, item.title, 1
+
+
+def _rows(db: sqlite3.Connection, ref: str | None) -> list[int]:
+    if ref is None:
+        return [row for (row,) in db.execute("SELECT rowid FROM record ORDER BY rowid")]
+    held = find_item(db, ref)
+    rows = db.execute("SELECT rowid FROM record WHERE item = ? ORDER BY rowid", (held.record.item_id,))
+    return [row for (row,) in rows]

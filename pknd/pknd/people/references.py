@@ -1,0 +1,65 @@
+"""What a user typed for a person: a petname, a key, or the beginning of one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from pkn_protocol.control.errors import Candidate, ErrorCode
+from pkn_protocol.records.ids import AuthorId, did_key
+from pknd.errors import DomainError
+from pknd.people.view import PeopleView
+from pknd.store.people import holder_of_petname, known_authors
+
+_BEGINNING = "z6Mk"
+_LEAST_CHARS = 8
+_ME = ("me", "self")
+
+
+def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorId:
+    """The person that a reference names. A claimed name names nobody: it only brings suggestions.
+
+    Raises:
+        DomainError: unknown, ambiguous, or only a claimed name.
+    """
+    text = typed.strip()
+    if (holder := holder_of_petname(db, text)) is not None:
+        return holder
+    if text.lower() in _ME:
+        return view.me
+    everybody = {did_key(author): author for author in {*known_authors(db), view.me}}
+    if text in everybody:
+        return everybody[text]
+    start = text.removeprefix("did:key:").removeprefix(_BEGINNING)
+    if len(start) >= _LEAST_CHARS:
+        found = [key for key in sorted(everybody) if key.startswith(f"did:key:{_BEGINNING}{start}")]
+        if len(found) == 1:
+            return everybody[found[0]]
+        if found:
+            raise DomainError(
+                ErrorCode.AMBIGUOUS,
+                f"{typed} may mean {len(found)} people",
+                "type more of it",
+                tuple(_candidate(view, everybody[key]) for key in found[:10]),
+            )
+    claimed = [author for author, name in view.names.items() if name.casefold() == text.casefold()]
+    if claimed:
+        raise DomainError(
+            ErrorCode.NO_SUCH_PERSON,
+            f"{typed} is only what somebody claims to be called",
+            "use the key, and give a petname with `pkn trust KEY PETNAME`",
+            tuple(_candidate(view, author) for author in claimed[:10]),
+        )
+    raise DomainError(
+        ErrorCode.NO_SUCH_PERSON,
+        f"nobody here is called {typed}",
+        "`pkn people` and `pkn peers` show whom this machine knows",
+    )
+
+
+def short_key(author: AuthorId) -> str:
+    """The beginning of a key as tables show it: after `did:key:`, long enough to be typed."""
+    return did_key(author).removeprefix("did:key:")[: len(_BEGINNING) + _LEAST_CHARS]
+
+
+def _candidate(view: PeopleView, author: AuthorId) -> Candidate:
+    return Candidate(short_key(author), view.names.get(author, ""))
