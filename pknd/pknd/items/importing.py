@@ -197,7 +197,7 @@ def _targets_first(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 
 
 def _digest(path: Path, captured: Captured) -> bytes:
-    """What must be the same for a file to be unchanged: all fields, and content or (in place) size and time."""
+    """What must be the same for a file to be unchanged: fields, and content or (in place) size and time."""
     digest = blake2b(digest_size=_DIGEST_BYTES)
     fields = (
         captured.kind,

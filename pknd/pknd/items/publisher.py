@@ -146,6 +146,10 @@ class Publisher:
         self._announce([wire])
         return record, outcome
 
+    def announce_wire(self, records: Sequence[Record]) -> None:
+        """Announce records that were stored by somebody else."""
+        self._announce(records)
+
     async def epoch(self, audience: str) -> EpochKey:
         """The key that an audience's records are sealed under now; begun, with its grants, where need be."""
         members = self._view().trusted if audience == TRUSTED else frozenset()
