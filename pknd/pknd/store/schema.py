@@ -108,7 +108,10 @@ _FIRST = (
     """CREATE TABLE posting (
         stem INTEGER, doc INTEGER, class INTEGER NOT NULL, PRIMARY KEY (stem, doc)
     ) WITHOUT ROWID""",
-    "CREATE TABLE document (doc INTEGER PRIMARY KEY, length INTEGER NOT NULL, public INTEGER NOT NULL)",
+    """CREATE TABLE document (
+        doc INTEGER PRIMARY KEY, length INTEGER NOT NULL, public INTEGER NOT NULL, lang TEXT NOT NULL
+    )""",
+    "CREATE INDEX document_lang ON document(lang)",
 )
 
 

@@ -1,0 +1,58 @@
+"""BM25 with the asker's statistics, so that scores of all peers can be compared (SPEC, Search)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+
+from pkn_protocol.text.sketch import CLASS_FREQUENCY
+
+K1 = 1.2
+B = 0.75
+_KEPT_BITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of the asker's public summaries: how many documents, their mean length in stems, and for each term of
+    the query how many documents have it."""
+
+    documents: int
+    mean_length: float
+    frequencies: tuple[int, ...]
+
+    def weights(self) -> tuple[float, ...]:
+        """The inverse document frequency of each term."""
+        return tuple(log(1 + (max(self.documents, df) - df + 0.5) / (df + 0.5)) for df in self.frequencies)
+
+
+def rounded(number: int) -> int:
+    """A count with its four leading bits: enough for scores, too little to tell what a peer holds."""
+    spare = number.bit_length() - _KEPT_BITS
+    return number if spare <= 0 else (number >> spare) << spare
+
+
+def bm25(classes: Sequence[int | None], length: int, statistics: Statistics) -> float:
+    """The score of a document: `classes` has for each term its frequency class (0 to 3), or None."""
+    norm = K1 * (1 - B + B * length / max(statistics.mean_length, 1.0))
+    score = 0.0
+    for kind, weight in zip(classes, statistics.weights(), strict=True):
+        if kind is not None:
+            frequency = CLASS_FREQUENCY[kind]
+            score += weight * frequency * (K1 + 1) / (frequency + norm)
+    return score
+
+
+def score_documents(
+    postings: Sequence[Mapping[int, int]], lengths: Mapping[int, int], statistics: Statistics
+) -> dict[int, float]:
+    """Scores of all documents that have a term: `postings` has for each term document to class."""
+    mean = max(statistics.mean_length, 1.0)
+    norms = {doc: K1 * (1 - B + B * length / mean) for doc, length in lengths.items()}
+    scores: dict[int, float] = {}
+    for found, weight in zip(postings, statistics.weights(), strict=True):
+        gains = [weight * frequency * (K1 + 1) for frequency in CLASS_FREQUENCY]
+        for doc, kind in found.items():
+            scores[doc] = scores.get(doc, 0.0) + gains[kind] / (CLASS_FREQUENCY[kind] + norms.get(doc, K1))
+    return scores
