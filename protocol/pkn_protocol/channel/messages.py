@@ -1,0 +1,306 @@
+"""The messages of a peer channel: typed, bounded, strictly decoded (SPEC, Channel).
+
+A message is a DAG-CBOR map with its type in `t`, a request's number in `q` or the number it replies to in
+`r`, and the fields of its type. Unknown fields are ignored, for later versions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+
+MOST_IDS = 4096
+"""Ids in one message: 170 KiB."""
+MOST_FETCHED = 256
+MOST_ROWS = 2048
+MOST_RECORD_BYTES = 224 * 1024
+"""Blocks in one `records` or `push`; with the envelope they stay within the limit of those messages."""
+MOST_HAVE = 256
+MOST_HITS = 200
+MOST_TERMS = 64
+MOST_PROOFS = 4096
+MOST_WANTED = 16_384
+PASSAGE_BYTES = 1024
+REASON_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Opens the handshake on both sides: the range of versions spoken, keys, a nonce of 32 bytes."""
+
+    least_version: int
+    greatest_version: int
+    device: DeviceId
+    author: AuthorId
+    nonce: bytes
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The client's signature over the transcript, and its `device` record."""
+
+    signature: bytes
+    device_record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The server's signature, its `device` record, and the token for blocks over HTTP."""
+
+    signature: bytes
+    device_record: bytes
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A request; answered by `Pong` at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class WantEntry:
+    """An author by its keyed 8-byte hash, and the lowest (time, id) that is wanted of it."""
+
+    author: bytes
+    floor: tuple[int, Cid] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Which authors are wanted: version `number`, whole (`base` 0) or as changes to version `base`."""
+
+    number: int
+    base: int
+    add: tuple[WantEntry, ...]
+    drop: tuple[bytes, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circles:
+    """Proofs of membership, one a circle's epoch, in random order."""
+
+    proofs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Begins comparison `number` at an instant, over the wants of these versions; `root` of all sums."""
+
+    number: int
+    at: int
+    mine: int
+    yours: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The comparison named a version of a want that is no longer, or not yet, the one here."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SumRow:
+    """Scope (empty or a circle's tag), author's hash, period, count, SHA-256 of the sum."""
+
+    scope: bytes
+    author: bytes
+    period: int
+    count: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    number: int
+    rows: tuple[SumRow, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdList:
+    scope: bytes
+    author: bytes
+    period: int
+    ids: tuple[Cid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    number: int
+    lists: tuple[IdList, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A request for records; `devices` asks for the `device` records of their authors too."""
+
+    ids: tuple[Cid, ...]
+    devices: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Blocks of records; a retracted id is answered with its retraction."""
+
+    blocks: tuple[bytes, ...]
+    missing: tuple[Cid, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """New records of one author, for those who want it."""
+
+    author: bytes
+    blocks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Grants of the sender's circles, for members."""
+
+    blocks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Records that were not taken; they are left out of this connection's sums."""
+
+    ids: tuple[Cid, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """A request: which of these blocks are held, and may be had?"""
+
+    cids: tuple[Cid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """A byte for each, 1 or 0."""
+
+    held: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTerm:
+    word: str
+    stems: tuple[int, ...]
+    frequency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request: a query with the asker's statistics and what it may still cost."""
+
+    query_id: bytes
+    text: str
+    terms: tuple[QueryTerm, ...]
+    phrases: tuple[tuple[str, ...], ...]
+    excluded: tuple[QueryTerm, ...]
+    documents: int
+    mean_length: int
+    limit: int
+    nodes: int
+    bytes: int
+    hops: int
+    timeout_ms: int
+    tags: tuple[str, ...] = ()
+    author: AuthorId | None = None
+    kind: str | None = None
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHit:
+    """`score` in thousandths; `passage` as the holder shows it, with pairs of places to mark; `confirmed`:
+    phrases were found in the text. `via`: who had it, where it was forwarded."""
+
+    id: Cid
+    score: int
+    passage: str
+    marks: tuple[int, ...]
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    hits: tuple[AnswerHit, ...]
+    asked: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The request of this number is no longer waited for."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """The reply to a request of a type that is not known."""
+
+    type: str
+
+
+Message: TypeAlias = (
+    Hello
+    | Proof
+    | Welcome
+    | Close
+    | Ping
+    | Pong
+    | Want
+    | Circles
+    | Compare
+    | Same
+    | Stale
+    | Sums
+    | Ids
+    | Fetch
+    | Records
+    | Push
+    | Grants
+    | Refused
+    | Have
+    | Holds
+    | Ask
+    | Answers
+    | Cancel
+    | Unsupported
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message with the number of the request that it is, or that it replies to."""
+
+    message: Message
+    request: int | None = None
+    reply: int | None = None
