@@ -1,99 +1,111 @@
-"""Opening the database: its settings, its schema, and what is done when it cannot be used."""
+"""Opening the database: looked at before it is touched, then its settings and its schema (SPEC, On disk)."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlite_utils import Database
 
-from pknd.store.errors import DiskFull, StoreDamaged, StoreTooNew
+from pknd.store.backups import make_backup, newest_backup
+from pknd.store.errors import StoreDamaged, StoreTooNew
+from pknd.store.failures import translated
 from pknd.store.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
 DATABASE_NAME = "pkn.db"
-BACKUP_NAME = "pkn.backup.db"
+ALWAYS_CHECKED_BYTES = 64 * 1024 * 1024
+"""Up to here the file's structure is checked at every start (some 0.2 s); a larger one after a crash."""
 _BUSY_TIMEOUT_MS = 10_000
-# 8 MiB of pages a connection; the index of 100,000 items is read through the system's own cache.
-_CACHE_KIB = 8 * 1024
+_READER_CACHE_KIB = 4 * 1024
+# The writer's pages of one group commit; beyond that SQLite spills into the log early, which is harmless.
+_WRITER_CACHE_KIB = 16 * 1024
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The writer's connection, the file created and migrated where need be.
+    """The writer's connection; the file is created and migrated where need be.
+
+    A file that is damaged, or that a newer program wrote, is refused without changing a byte of it. Before a
+    migration a backup is made.
 
     Raises:
-        StoreDamaged, StoreTooNew, DiskFull.
+        StoreDamaged, StoreTooNew, StoreUnreadable, DiskFull.
     """
-    fresh = not path.exists()
     try:
-        connection = _connect(path)
-        if fresh:
-            # Both must be set before the first page is written.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA foreign_keys = ON")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if _has_content(path):
+            _look(path)
+        else:
+            path.touch(mode=0o600)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, path)
+        except BaseException:
             connection.close()
-            raise StoreTooNew(path)
-        if not fresh:
-            _check(connection, path)
-        MIGRATIONS.apply(Database(connection, execute_plugins=False))
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.commit()
-    except sqlite3.Error as error:
+            raise
+    except (sqlite3.Error, OSError) as error:
         raise translated(error, path) from error
     return connection
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that can only read."""
-    connection = _connect(path)
+    """A connection that can only read; it belongs to one thread at a time."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _has_content(path: Path) -> bool:
+    return path.exists() and (path.stat().st_size > 0 or _log(path).exists())
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def was_closed_in_order(path: Path) -> bool:
+    """Whether the last program closed the database: its last connection folds the log in and deletes it."""
+    log = _log(path)
+    return not log.exists() or log.stat().st_size == 0
+
+
+def _look(path: Path) -> None:
+    # Closing a connection that may write would fold the log into the file; one that may not leaves it.
+    uri = f"file:{quote(str(path))}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        if application not in (0, APPLICATION_ID):
+            raise StoreDamaged(path, "it is the database of another program", newest_backup(path.parent))
+        if connection.execute("PRAGMA user_version").fetchone()[0] > SCHEMA_VERSION:
+            raise StoreTooNew(path)
+        if path.stat().st_size <= ALWAYS_CHECKED_BYTES or not was_closed_in_order(path):
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            if found != "ok":
+                problem = found.strip().splitlines()[-1]
+                raise StoreDamaged(path, problem, newest_backup(path.parent))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    return connection
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """The structure of the file, every start: milliseconds for a home of some ten thousand records."""
-    result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if result != "ok":
-        connection.close()
-        raise StoreDamaged(path, str(result).splitlines()[0], backup_of(path))
-
-
-def backup_of(path: Path) -> Path | None:
-    backup = path.with_name(BACKUP_NAME)
-    return backup if backup.exists() else None
-
-
-def back_up(connection: sqlite3.Connection, path: Path) -> None:
-    """Write the backup beside the database, whole or not at all."""
-    target = path.with_name(BACKUP_NAME)
-    temporary = target.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(temporary)) as copy:
-        temporary.chmod(0o600)
-        connection.backup(copy, pages=1024)
-    temporary.rename(target)
-
-
-def translated(error: sqlite3.Error, path: Path) -> Exception:
-    """The typed error for what SQLite reports; the error itself where there is none."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if code is not None else None
-    if primary == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR_WRITE):
-        return DiskFull(path)
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreDamaged(path, str(error), backup_of(path))
-    return error
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # Effective only before the first page is written.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON").fetchall()
+    connection.execute("PRAGMA foreign_keys = ON")
+    # Journals of statements and sorters hold texts: they stay in memory.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    database = Database(connection, execute_plugins=False)
+    if MIGRATIONS.pending(database):
+        if MIGRATIONS.applied(database):
+            make_backup(connection, path.parent, now=int(time.time() * 1000))
+        MIGRATIONS.apply(database)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

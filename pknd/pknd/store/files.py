@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from pkn_protocol.records.ids import Cid, cid_text
+from pknd.store.backups import sync_path
+
+_UNFINISHED = "unfinished"
 
 
 class BlockFiles:
@@ -19,21 +24,37 @@ class BlockFiles:
         name = cid_text(cid)
         return self._folder / name[-2:] / name
 
+    def exists(self, cid: Cid) -> bool:
+        return self.path(cid).exists()
+
     def write(self, cid: Cid, block: bytes) -> None:
-        """Put a block on disk; when this returns it survives a power cut."""
+        """Put a verified block on disk; when this returns it survives a power cut.
+
+        Any thread may call this before the write that refers to the block (`put_block`), so that the
+        writer's thread does not wait for the disk.
+
+        Raises:
+            OSError: ENOSPC among others; nothing was left behind.
+        """
         path = self.path(cid)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("wb") as file:
-            file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        if path.exists():
+            return
+        unfinished = self._folder / _UNFINISHED
+        unfinished.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_path(self._folder)
+        temporary = unfinished / f"{path.name}.{threading.get_ident()}"
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            with temporary.open("wb") as file:
+                file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_path(path.parent)
 
     def read(self, cid: Cid) -> bytes | None:
         with contextlib.suppress(FileNotFoundError):
@@ -41,9 +62,20 @@ class BlockFiles:
         return None
 
     def remove(self, cid: Cid) -> None:
-        self.path(cid).unlink(missing_ok=True)
+        self.remove_all((cid,))
 
-    def remove_leftovers(self) -> None:
-        """Delete temporary files of a run that was cut short."""
-        for path in self._folder.glob("*/.*"):
+    def remove_all(self, cids: Iterable[Cid]) -> None:
+        """Delete the files of blocks, durably; those that do not exist are passed over."""
+        folders = set()
+        for cid in cids:
+            path = self.path(cid)
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+                folders.add(path.parent)
+        for folder in folders:
+            sync_path(folder)
+
+    def remove_unfinished(self) -> None:
+        """Delete what a run that was cut short left; before anything is written."""
+        for path in (self._folder / _UNFINISHED).glob("*"):
             path.unlink(missing_ok=True)

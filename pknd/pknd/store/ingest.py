@@ -7,19 +7,26 @@ everything that follows from it (sums, versions, links, index) is written in the
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pkn_protocol.records.ids import AuthorId, Cid
-from pkn_protocol.records.model import Device, DeviceRetraction, Item, Record, Retraction, Sealed
+from pkn_protocol.records.model import (
+    Device,
+    DeviceRetraction,
+    Grant,
+    Item,
+    Record,
+    Retraction,
+    Sealed,
+)
 from pkn_protocol.sync.sums import REFUSED_AHEAD_MS, record_period
-from pknd.search.index import add_document, remove_document
-from pknd.store.records import Held, get
-from pknd.store.removal import remove_records
+from pknd.search.index import add_document
+from pknd.store.floors import is_below_floor
+from pknd.store.retract import apply_retraction, owner_has_come, retraction_against
 from pknd.store.sums import Row, add_to_sum
-
-PUBLIC_SCOPE = b""
+from pknd.store.versions import PUBLIC_SCOPE, refresh_item
 
 
 class Status(StrEnum):
@@ -32,8 +39,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`by`: the retraction that forbids the record. `erased`: blocks whose files are to be deleted after the
-    commit; not empty only for a retraction."""
+    """`rowid`: of the record that people cite (the inner one of a sealed record). `by`: the retraction that
+    forbids the record. `erased`: blocks whose files the store deletes after the commit, and `removed`: how
+    many records a retraction has deleted."""
 
     status: Status
     rowid: int = 0
@@ -51,58 +59,86 @@ def ingest(
     inner: Record | None = None,
     near: Collection[AuthorId] = (),
 ) -> Outcome:
-    """Take a verified record in.
+    """Take a verified record in; `now` in ms since 1970.
 
-    `inner` is the opened record of a sealed one. `near` are the authors within the reader's trust, whose
-    versions of other people's pages count.
+    `inner` is the opened record of a sealed one; a sealed record that came before its key is given again,
+    with `inner`, when the key is here. `near` are authors within the reader's trust beside those that
+    `set_near` has stored.
     """
-    if (known := get(db, record.id)) is not None:
-        return Outcome(Status.KNOWN, known.rowid)
-    said = record if inner is None else inner
-    refusal = _refusal(db, record, now) or (_refusal(db, inner, now) if inner is not None else None)
+    known = db.execute("SELECT rowid, inner, scope FROM record WHERE id = ?", (record.id,)).fetchone()
+    if known is not None and (inner is None or known[1] is not None):
+        return Outcome(Status.KNOWN, known[1] or known[0])
+    refusal = _refusal(db, record, now, inner) or (
+        _refusal_of_inner(db, inner) if inner is not None else None
+    )
     if refusal is not None:
         return refusal
-    scope = record.body.tag if isinstance(record.body, Sealed) else _scope(record)
-    rowid = _insert(db, record, scope, now, wire=True, sealed_in=None)
-    add_to_sum(db, Row(scope, record.author, record_period(record)), record.id)
-    if inner is not None:
-        rowid = _insert(db, inner, scope, now, wire=False, sealed_in=rowid)
-    return _apply(db, said, rowid, scope, near)
+    if known is not None:
+        outer, scope = known[0], known[2]
+    else:
+        scope = _scope(record)
+        outer = _insert(db, record, scope, now, wire=True)
+        add_to_sum(db, Row(scope, record.author, record_period(record)), record.id)
+    if inner is None:
+        return _apply(db, record, outer, scope, near)
+    held = db.execute("SELECT rowid FROM record WHERE id = ?", (inner.id,)).fetchone()
+    rowid = held[0] if held is not None else _insert(db, inner, scope, now, wire=False)
+    db.execute("UPDATE record SET inner = ? WHERE rowid = ?", (rowid, outer))
+    return Outcome(Status.ADDED, rowid) if held is not None else _apply(db, inner, rowid, scope, near)
 
 
 def _scope(record: Record) -> bytes:
-    return getattr(record.body, "tag", PUBLIC_SCOPE) if record.kind == "grant" else PUBLIC_SCOPE
+    return record.body.tag if isinstance(record.body, Sealed | Grant) else PUBLIC_SCOPE
 
 
-def _refusal(db: sqlite3.Connection, record: Record, now: int) -> Outcome | None:
+def _refusal(db: sqlite3.Connection, record: Record, now: int, inner: Record | None) -> Outcome | None:
+    if record.audience is not None:
+        return Outcome(Status.REFUSED, reason="it is for a circle and was not sealed")
+    if inner is not None and not isinstance(record.body, Sealed):
+        return Outcome(Status.REFUSED, reason="nothing is sealed in it")
     if record.time > now + REFUSED_AHEAD_MS:
         return Outcome(Status.REFUSED, reason="its time lies more than a day ahead")
     if record.expires is not None and record.expires <= now:
         return Outcome(Status.REFUSED, reason="expired")
-    if isinstance(record.body, Device):
-        joined = db.execute("SELECT author FROM device WHERE device = ?", (record.body.device,)).fetchone()
-        if joined is not None and joined[0] != record.author:
-            return Outcome(Status.REFUSED, reason="the device belongs to another author")
-    elif not isinstance(record.body, DeviceRetraction):
-        joined = db.execute("SELECT author FROM device WHERE device = ?", (record.by,)).fetchone()
-        if joined is None or joined[0] != record.author:
-            return Outcome(Status.UNKNOWN_DEVICE)
-    if not isinstance(record.body, Retraction):
-        gone = db.execute(
-            "SELECT retraction FROM retracted WHERE item = ? AND (author = ? OR owner)",
-            (record.item_id, record.author),
-        ).fetchone()
-        if gone is not None and (record.is_item or record.item is not None):
-            return Outcome(Status.RETRACTED, by=Cid(gone[0]))
+    if not (record.is_standing or record.kind == "grant") and is_below_floor(db, record):
+        return Outcome(Status.REFUSED, reason="older than what is kept of its author")
+    return _device_refusal(db, record) or _retraction_refusal(db, record)
+
+
+def _refusal_of_inner(db: sqlite3.Connection, inner: Record) -> Outcome | None:
+    if inner.audience is None:
+        return Outcome(Status.REFUSED, reason="a record without an audience was sealed")
+    return _device_refusal(db, inner) or _retraction_refusal(db, inner)
+
+
+def _device_refusal(db: sqlite3.Connection, record: Record) -> Outcome | None:
+    if isinstance(record.body, DeviceRetraction):
+        return None
+    device = record.body.device if isinstance(record.body, Device) else record.by
+    joined = db.execute("SELECT author FROM device WHERE device = ?", (device,)).fetchone()
+    if joined is not None and joined[0] != record.author:
+        return Outcome(Status.REFUSED, reason="the device belongs to another author")
+    if joined is None and not isinstance(record.body, Device):
+        return Outcome(Status.UNKNOWN_DEVICE)
     return None
 
 
-def _insert(
-    db: sqlite3.Connection, record: Record, scope: bytes, now: int, *, wire: bool, sealed_in: int | None
-) -> int:
+def _retraction_refusal(db: sqlite3.Connection, record: Record) -> Outcome | None:
+    if isinstance(record.body, Retraction) or not (record.is_item or record.item is not None):
+        return None
+    by = retraction_against(db, record.item_id, record.author)
+    if by is None:
+        return None
+    if record.id == record.item_id:
+        # Only now is it known that the retraction came from the item's owner.
+        owner_has_come(db, record.item_id, record.author)
+    return Outcome(Status.RETRACTED, by=by)
+
+
+def _insert(db: sqlite3.Connection, record: Record, scope: bytes, now: int, *, wire: bool) -> int:
     cursor = db.execute(
-        "INSERT INTO record (id, author, time, kind, scope, period, wire, sealed_in, item, expires, received,"
-        " block) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO record (id, author, time, kind, scope, period, wire, item, audience, expires, received,"
+        " understood, block) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.id,
             record.author,
@@ -111,10 +147,11 @@ def _insert(
             scope,
             record_period(record),
             wire,
-            sealed_in,
             record.item_id if record.is_item else record.item,
+            record.audience,
             record.expires,
             now,
+            record.understood,
             record.block,
         ),
     )
@@ -139,7 +176,8 @@ def _apply(
             (body.device, record.author, record.id),
         )
     elif isinstance(body, Retraction) and record.item is not None:
-        return _retract(db, record, record.item, rowid)
+        removal = apply_retraction(db, record, record.item)
+        return Outcome(Status.ADDED, rowid, erased=tuple(removal.files), removed=removal.records)
     elif isinstance(body, Item):
         _add_item(db, record, body, rowid, scope, near)
     elif record.understood:
@@ -150,36 +188,36 @@ def _apply(
 def _add_item(
     db: sqlite3.Connection, record: Record, item: Item, rowid: int, scope: bytes, near: Collection[AuthorId]
 ) -> None:
-    public = scope == PUBLIC_SCOPE
-    shown = record.understood and _may_be_version(db, record, near)
-    for old in record.replaces:
-        held = get(db, old)
-        if shown and held is not None and held.head and _replaces(record, held.record, near):
-            db.execute("UPDATE record SET head = 0 WHERE rowid = ?", (held.rowid,))
-            remove_document(db, held.rowid, held.record)
-    head = shown and not any(
-        _replaces(later.record, record, near) and later.shown for later in _later_versions(db, record.id)
-    )
-    db.execute("UPDATE record SET head = ?, shown = ? WHERE rowid = ?", (head, shown, rowid))
-    db.executemany(
-        "INSERT OR IGNORE INTO link (target, record) VALUES (?, ?)", [(t, rowid) for t in item.links]
-    )
-    db.executemany(
-        "INSERT OR IGNORE INTO tag (tag, record) VALUES (?, ?)",
-        [(tag.casefold(), rowid) for tag in item.tags],
-    )
-    if head:
-        add_document(db, rowid, record, public=public)
+    others = "SELECT 1 FROM record WHERE item = ? AND rowid <> ? LIMIT 1"
+    if db.execute(others, (record.item_id, rowid)).fetchone() is not None:
+        refresh_item(db, record.item_id, near)
+    elif record.understood:
+        # What `refresh_item` would find, without its questions: most items are new.
+        db.execute("UPDATE record SET head = 1, shown = 1 WHERE rowid = ?", (rowid,))
+        add_document(db, rowid, record, public=scope == PUBLIC_SCOPE)
+    if item.links:
+        db.executemany(
+            "INSERT OR IGNORE INTO link (target, record) VALUES (?, ?)", [(t, rowid) for t in item.links]
+        )
+    if item.tags:
+        db.executemany(
+            "INSERT OR IGNORE INTO tag (tag, record) VALUES (?, ?)",
+            [(tag.casefold(), rowid) for tag in item.tags],
+        )
     if item.payload is not None:
-        _add_payload(db, rowid, item.payload.cid)
+        _add_payload(db, rowid, item.payload.cid, item.payload.size)
 
 
-def _add_payload(db: sqlite3.Connection, rowid: int, cid: Cid) -> None:
+def _add_payload(db: sqlite3.Connection, rowid: int, cid: Cid, size: int) -> None:
+    # The same content under another record is complete there only if it is of the same size: a liar's
+    # figure must not make a broken payload whole.
     twin = db.execute(
-        "SELECT record, complete FROM payload WHERE cid = ? ORDER BY complete DESC", (cid,)
+        "SELECT record, complete FROM payload WHERE cid = ? AND size = ? ORDER BY complete DESC LIMIT 1",
+        (cid, size),
     ).fetchone()
     db.execute(
-        "INSERT INTO payload (record, cid, complete) VALUES (?, ?, ?)", (rowid, cid, twin[1] if twin else 0)
+        "INSERT INTO payload (record, cid, size, complete) VALUES (?, ?, ?, ?)",
+        (rowid, cid, size, 0 if twin is None else twin[1]),
     )
     if twin is not None:
         # A new version with the content of the one before: whoever may see it may have the blocks.
@@ -187,48 +225,3 @@ def _add_payload(db: sqlite3.Connection, rowid: int, cid: Cid) -> None:
             "INSERT OR IGNORE INTO block_use (cid, record) SELECT cid, ? FROM block_use WHERE record = ?",
             (rowid, twin[0]),
         )
-
-
-def _later_versions(db: sqlite3.Connection, old: Cid) -> Sequence[Held]:
-    ids = db.execute(
-        "SELECT record.id FROM replaced JOIN record ON record.rowid = replaced.record WHERE replaced.old = ?",
-        (old,),
-    ).fetchall()
-    return [held for (cid,) in ids if (held := get(db, Cid(cid))) is not None]
-
-
-def _replaces(later: Record, earlier: Record, near: Collection[AuthorId]) -> bool:
-    """Whether a version counts as the next one: by the same author, or on a page by somebody near."""
-    if later.item_id != earlier.item_id:
-        return False
-    return later.author == earlier.author or (later.kind == earlier.kind == "page" and later.author in near)
-
-
-def _may_be_version(db: sqlite3.Connection, record: Record, near: Collection[AuthorId]) -> bool:
-    """Whether a record may stand under its item's name: nobody takes over another's note."""
-    if record.item is None:
-        return True
-    first = get(db, record.item)
-    if first is None or first.record.author == record.author:
-        return True
-    return record.kind == first.record.kind == "page" and record.author in near
-
-
-def _retract(db: sqlite3.Connection, record: Record, item: Cid, rowid: int) -> Outcome:
-    first = get(db, item)
-    owner = first is not None and first.record.author == record.author
-    db.execute(
-        "INSERT OR IGNORE INTO retracted (item, author, retraction, owner) VALUES (?, ?, ?, ?)",
-        (item, record.author, record.id, owner),
-    )
-    rows = [
-        row
-        for (row,) in db.execute(
-            "SELECT rowid FROM record WHERE item = ? AND rowid <> ? AND kind <> 'retraction'"
-            " AND (author = ? OR ?)",
-            (item, rowid, record.author, owner),
-        )
-    ]
-    removal = remove_records(db, rows)
-    db.execute("DELETE FROM source WHERE item = ?", (item,))
-    return Outcome(Status.ADDED, rowid, erased=tuple(removal.files), removed=removal.records)

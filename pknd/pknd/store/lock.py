@@ -22,12 +22,18 @@ class HomeLock:
         self._descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.read(self._descriptor, 20).decode("ascii", errors="replace").strip() or "unknown"
-            os.close(self._descriptor)
+            self.release()
             raise HomeInUse(home, holder) from error
+        except OSError:
+            self.release()
+            raise
         os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, str(os.getpid()).encode("ascii"))
+        os.pwrite(self._descriptor, str(os.getpid()).encode("ascii"), 0)
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        """Let the home go; once is enough, again is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -10,8 +10,14 @@ from functools import lru_cache
 from pkn_protocol.records.codec import decode_record
 from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid
 from pkn_protocol.records.model import ITEM_KINDS, Record
+from pkn_protocol.sync.sums import MOST_AHEAD_MS
 
 ITEM_KIND_LIST = ", ".join(f"'{kind}'" for kind in sorted(ITEM_KINDS))
+VISIBLE = (
+    "record.head AND record.shown"
+    " AND record.author NOT IN (SELECT author FROM person WHERE trust = 'blocked')"
+)
+"""SQL for what the reader may be shown, but for time: see `filter_clauses`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,11 @@ def with_prefix(db: sqlite3.Connection, low: bytes, high: bytes, *, most: int) -
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items to list; conditions are joined by AND."""
+    """Which items to list; conditions are joined by AND.
+
+    `since` and `now` in ms since 1970. `audience`: public, sealed (anything else), or the name that the
+    sealed record says.
+    """
 
     tags: tuple[str, ...] = ()
     author: AuthorId | None = None
@@ -80,12 +90,11 @@ class Filter:
 def filter_clauses(wanted: Filter) -> tuple[str, list[object]]:
     """The SQL conditions for shown heads that a filter admits, and their parameters."""
     clauses = [
-        "record.head",
-        "record.shown",
+        VISIBLE,
         "(record.expires IS NULL OR record.expires > ?)",
         "record.time <= ?",
     ]
-    values: list[object] = [wanted.now, wanted.now + 600_000]
+    values: list[object] = [wanted.now, wanted.now + MOST_AHEAD_MS]
     if wanted.author is not None:
         clauses.append("record.author = ?")
         values.append(wanted.author)
@@ -97,8 +106,11 @@ def filter_clauses(wanted: Filter) -> tuple[str, list[object]]:
         values.append(wanted.since)
     if wanted.audience == "public":
         clauses.append("record.scope = x''")
-    elif wanted.audience is not None:
+    elif wanted.audience == "sealed":
         clauses.append("record.scope <> x''")
+    elif wanted.audience is not None:
+        clauses.append("record.audience = ?")
+        values.append(wanted.audience)
     for tag in wanted.tags:
         # Tags nest by "/": a tag stands for all that are below it.
         clauses.append(
@@ -122,10 +134,7 @@ def listed(
         f"SELECT {_COLUMNS} FROM record WHERE {clause} ORDER BY record.time DESC, record.rowid DESC LIMIT ?",  # noqa: S608
         (*values, limit),
     )
-    found = [_held(row) for row in rows]
-    if wanted.audience in (None, "public", "sealed"):
-        return found
-    return [held for held in found if held.record.audience == wanted.audience]
+    return [_held(row) for row in rows]
 
 
 def versions(db: sqlite3.Connection, item: Cid) -> list[Held]:
@@ -151,7 +160,7 @@ def backlinks(db: sqlite3.Connection, item: Cid, *, most: int) -> list[Held]:
     """Shown items that link to an item."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM link JOIN record ON record.rowid = link.record"  # noqa: S608
-        " WHERE link.target = ? AND record.head AND record.shown ORDER BY record.time DESC LIMIT ?",
+        f" WHERE link.target = ? AND {VISIBLE} ORDER BY record.time DESC LIMIT ?",
         (item, most),
     )
     return [_held(row) for row in rows]
@@ -180,6 +189,15 @@ def of_kind(db: sqlite3.Connection, kind: str, author: AuthorId | None = None) -
         yield _held(row)
 
 
+def unopened(db: sqlite3.Connection, tag: bytes) -> list[Held]:
+    """Sealed records of a circle that were held before its key: to be given to `ingest` again, opened."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM record WHERE scope = ? AND kind = 'sealed' AND inner IS NULL",  # noqa: S608
+        (tag,),
+    )
+    return [_held(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     records: int
@@ -189,7 +207,7 @@ class Counts:
 
 def counts(db: sqlite3.Connection) -> Counts:
     records = db.execute("SELECT count(*) FROM record").fetchone()[0]
-    items = db.execute("SELECT count(*) FROM record WHERE head AND shown").fetchone()[0]
+    items = db.execute(f"SELECT count(*) FROM record WHERE {VISIBLE}").fetchone()[0]  # noqa: S608
     authors = db.execute("SELECT count(DISTINCT author) FROM record").fetchone()[0]
     return Counts(records, items, authors)
 
@@ -199,7 +217,7 @@ def items_by_author(db: sqlite3.Connection) -> dict[AuthorId, int]:
     return {
         AuthorId(author): count
         for author, count in db.execute(
-            "SELECT author, count(*) FROM record WHERE head AND shown GROUP BY author"
+            f"SELECT author, count(*) FROM record WHERE {VISIBLE} GROUP BY author"  # noqa: S608
         )
     }
 

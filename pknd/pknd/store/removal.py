@@ -8,39 +8,40 @@ from dataclasses import dataclass, field
 
 from pkn_protocol.records.ids import AuthorId, Cid
 from pknd.search.index import remove_document
+from pknd.store.erasure import file_unneeded
 from pknd.store.records import get_row
 from pknd.store.sums import Row, take_from_sum
+from pknd.store.versions import refresh_item
 
 _IN_FILE = 1
 
 
 @dataclass(slots=True)
 class Removal:
-    """`files`: blocks whose files are to be deleted once the transaction is committed."""
+    """`files`: blocks whose files the store deletes once the transaction is committed."""
 
     records: int = 0
     files: list[Cid] = field(default_factory=list)
 
 
 def remove_records(db: sqlite3.Connection, rowids: Iterable[int]) -> Removal:
-    """Delete records; with an inner record goes the sealed one around it, and the other way round."""
+    """Delete records; with an inner record go the sealed ones around it, with the last of those the inner."""
     removal = Removal()
     blocks: set[bytes] = set()
+    items: set[bytes] = set()
     for rowid in rowids:
-        held = get_row(db, rowid)
-        if held is None:
-            continue
-        removal.records += 1
-        outer = db.execute("SELECT sealed_in FROM record WHERE rowid = ?", (rowid,)).fetchone()[0]
-        inner = db.execute("SELECT rowid FROM record WHERE sealed_in = ?", (rowid,)).fetchone()
-        for part in filter(None, (rowid, outer, inner[0] if inner else None)):
-            _remove(db, part, blocks)
+        parts = _parts(db, rowid)
+        removal.records += bool(parts)
+        for part in parts:
+            _remove(db, part, blocks, items)
     _drop_unused_blocks(db, blocks, removal)
+    for item in sorted(items):
+        refresh_item(db, Cid(item))
     return removal
 
 
 def remove_author(db: sqlite3.Connection, author: AuthorId, *, keep_standing: bool) -> Removal:
-    """Delete what is held of an author."""
+    """Delete what is held of an author; what was retracted stays retracted."""
     condition = " AND period <> 0" if keep_standing else ""
     rows = db.execute(f"SELECT rowid FROM record WHERE author = ? AND wire{condition}", (author,))  # noqa: S608
     removal = remove_records(db, [row for (row,) in rows.fetchall()])
@@ -49,19 +50,38 @@ def remove_author(db: sqlite3.Connection, author: AuthorId, *, keep_standing: bo
     return removal
 
 
-def _remove(db: sqlite3.Connection, rowid: int, blocks: set[bytes]) -> None:
-    row = db.execute(
-        "SELECT wire, scope, author, period, id FROM record WHERE rowid = ?", (rowid,)
-    ).fetchone()
+def remove_expired(db: sqlite3.Connection, *, now: int, limit: int) -> Removal:
+    """Delete records whose time has run out (`now` in ms), at most `limit` at once."""
+    rows = db.execute(
+        "SELECT rowid FROM record WHERE expires IS NOT NULL AND expires <= ? AND wire LIMIT ?", (now, limit)
+    )
+    return remove_records(db, [row for (row,) in rows.fetchall()])
+
+
+def _parts(db: sqlite3.Connection, rowid: int) -> list[int]:
+    """The rows that go with one, outer records before the inner one that they refer to."""
+    row = db.execute("SELECT inner FROM record WHERE rowid = ?", (rowid,)).fetchone()
     if row is None:
-        return
-    wire, scope, author, period, cid = row
+        return []
+    around = [outer for (outer,) in db.execute("SELECT rowid FROM record WHERE inner = ?", (rowid,))]
+    if row[0] is None:
+        return [*around, rowid]
+    others = db.execute("SELECT 1 FROM record WHERE inner = ? AND rowid <> ? LIMIT 1", (row[0], rowid))
+    return [rowid] if others.fetchone() is not None else [rowid, row[0]]
+
+
+def _remove(db: sqlite3.Connection, rowid: int, blocks: set[bytes], items: set[bytes]) -> None:
     held = get_row(db, rowid)
-    if held is not None:
-        remove_document(db, rowid, held.record)
+    if held is None:
+        return
+    record = held.record
+    if record.is_item:
+        remove_document(db, rowid, record)
+        items.add(record.item_id)
+        blocks.update(cid for (cid,) in db.execute("SELECT cid FROM block_use WHERE record = ?", (rowid,)))
+    wire, period = db.execute("SELECT wire, period FROM record WHERE rowid = ?", (rowid,)).fetchone()
     if wire:
-        take_from_sum(db, Row(scope, AuthorId(author), period), Cid(cid))
-    blocks.update(cid for (cid,) in db.execute("SELECT cid FROM block_use WHERE record = ?", (rowid,)))
+        take_from_sum(db, Row(held.scope, record.author, period), record.id)
     db.execute("DELETE FROM record WHERE rowid = ?", (rowid,))
 
 
@@ -75,8 +95,10 @@ def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes], removal: Rem
         db.execute("DELETE FROM block WHERE cid = ?", (cid,))
         if row[0] == _IN_FILE:
             removal.files.append(Cid(cid))
-        if (
-            row[1] is not None
-            and not db.execute("SELECT 1 FROM block WHERE own_file = ? LIMIT 1", (row[1],)).fetchone()
-        ):
-            db.execute("DELETE FROM own_file WHERE rowid = ?", (row[1],))
+            file_unneeded(db, cid)
+        if row[1] is not None:
+            db.execute(
+                "DELETE FROM own_file WHERE rowid = ?1"
+                " AND NOT EXISTS (SELECT 1 FROM block WHERE own_file = ?1)",
+                (row[1],),
+            )

@@ -11,7 +11,9 @@ APPLICATION_ID = 0x706B6E31
 MIGRATIONS = Migrations("pkn")
 
 _FIRST = (
-    # Every record held: what travels (wire = 1), and the inner records of sealed ones (wire = 0).
+    # Every record held: what travels (wire = 1), and the inner records of sealed ones (wire = 0). A sealed
+    # record that could be opened has its inner one's row in `inner`. head: no other version takes its place;
+    # shown: it is understood and may stand under its item's name (SPEC, On disk, Invariants).
     """CREATE TABLE record (
         rowid INTEGER PRIMARY KEY,
         id BLOB NOT NULL UNIQUE,
@@ -21,10 +23,12 @@ _FIRST = (
         scope BLOB NOT NULL,
         period INTEGER NOT NULL,
         wire INTEGER NOT NULL,
-        sealed_in INTEGER REFERENCES record(rowid) ON DELETE CASCADE,
+        inner INTEGER REFERENCES record(rowid),
         item BLOB,
+        audience TEXT,
         expires INTEGER,
         received INTEGER NOT NULL,
+        understood INTEGER NOT NULL,
         head INTEGER NOT NULL DEFAULT 0,
         shown INTEGER NOT NULL DEFAULT 0,
         block BLOB NOT NULL
@@ -34,8 +38,9 @@ _FIRST = (
     "CREATE INDEX record_listed ON record(time DESC) WHERE head AND shown",
     "CREATE INDEX record_kind ON record(kind, author)",
     "CREATE INDEX record_author ON record(author, time)",
-    "CREATE INDEX record_sealed ON record(sealed_in) WHERE sealed_in IS NOT NULL",
-    "CREATE INDEX record_expires ON record(expires) WHERE expires IS NOT NULL",
+    "CREATE INDEX record_inner ON record(inner) WHERE inner IS NOT NULL",
+    "CREATE INDEX record_unopened ON record(scope) WHERE kind = 'sealed' AND inner IS NULL",
+    "CREATE INDEX record_expires ON record(author, expires) WHERE expires IS NOT NULL",
     # What a version replaces: it may be here before what it replaces.
     """CREATE TABLE replaced (
         old BLOB NOT NULL, record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE,
@@ -56,6 +61,10 @@ _FIRST = (
     """CREATE TABLE retracted (
         item BLOB, author BLOB, retraction BLOB NOT NULL, owner INTEGER NOT NULL, PRIMARY KEY (item, author)
     ) WITHOUT ROWID""",
+    # Ids of records that a retraction has deleted: they are answered with the retraction.
+    "CREATE TABLE retracted_record (id BLOB PRIMARY KEY, retraction BLOB NOT NULL) WITHOUT ROWID",
+    # What is to be deleted from the disk after the commit: files of blocks, and (empty) traces in pages.
+    "CREATE TABLE erasure (cid BLOB PRIMARY KEY) WITHOUT ROWID",
     """CREATE TABLE period_sum (
         scope BLOB, author BLOB, period INTEGER, count INTEGER NOT NULL, value BLOB NOT NULL,
         PRIMARY KEY (scope, author, period)
@@ -81,7 +90,7 @@ _FIRST = (
     "CREATE INDEX block_use_record ON block_use(record)",
     """CREATE TABLE payload (
         record INTEGER PRIMARY KEY REFERENCES record(rowid) ON DELETE CASCADE,
-        cid BLOB NOT NULL, complete INTEGER NOT NULL
+        cid BLOB NOT NULL, size INTEGER NOT NULL, complete INTEGER NOT NULL
     )""",
     "CREATE INDEX payload_cid ON payload(cid)",
     "CREATE INDEX payload_missing ON payload(complete) WHERE NOT complete",
@@ -94,6 +103,8 @@ _FIRST = (
     """CREATE TABLE person (
         author BLOB PRIMARY KEY, trust TEXT NOT NULL, petname TEXT UNIQUE, since INTEGER NOT NULL
     ) WITHOUT ROWID""",
+    # Whose versions of other people's pages count: those within the reader's trust.
+    "CREATE TABLE near (author BLOB PRIMARY KEY) WITHOUT ROWID",
     """CREATE TABLE epoch (
         tag BLOB PRIMARY KEY, secret BLOB NOT NULL, author BLOB NOT NULL, circle TEXT NOT NULL,
         made INTEGER NOT NULL, current INTEGER NOT NULL

@@ -47,9 +47,11 @@ def sums_at(
             "SELECT period, count, value FROM period_sum WHERE scope = ? AND author = ?", (scope, author)
         ):
             found[Row(scope, author, period)] = PeriodSum.from_bytes(count, value)
+        # Two parts, each with an index of its own: an OR would read all records of the author.
         for period, cid in db.execute(
-            "SELECT period, id FROM record WHERE wire AND scope = ?1 AND author = ?2"
-            " AND (time > ?3 OR (expires IS NOT NULL AND expires <= ?3))",
+            "SELECT period, id FROM record WHERE wire AND scope = ?1 AND author = ?2 AND time > ?3"
+            " UNION ALL SELECT period, id FROM record WHERE wire AND scope = ?1 AND author = ?2"
+            " AND expires IS NOT NULL AND expires <= ?3 AND time <= ?3",
             (scope, author, at),
         ):
             row = Row(scope, author, period)
