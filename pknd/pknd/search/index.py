@@ -55,8 +55,8 @@ def terms_of(record: Record) -> Terms:
 def add_document(db: sqlite3.Connection, rowid: int, record: Record, *, public: bool) -> None:
     terms = terms_of(record)
     db.execute(
-        "INSERT OR REPLACE INTO document (doc, length, public) VALUES (?, ?, ?)",
-        (rowid, terms.length, public),
+        "INSERT OR REPLACE INTO document (doc, length, public, lang) VALUES (?, ?, ?, ?)",
+        (rowid, terms.length, public, getattr(record.body, "lang", None) or ""),
     )
     db.executemany(
         "INSERT OR REPLACE INTO posting (stem, doc, class) VALUES (?, ?, ?)",
