@@ -20,7 +20,7 @@ from pkn_protocol.control.items import (
     Tags,
 )
 from pkn_protocol.control.summaries import ItemList, ListFilter
-from pkn_protocol.records.ids import AuthorId, Cid, cid_text
+from pkn_protocol.records.ids import AuthorId, cid_text
 from pkn_protocol.records.model import Item, Retraction
 from pknd.capture.captured import Captured, CaptureError, ItemKind
 from pknd.capture.files import capture_file
@@ -37,7 +37,7 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.store.blocks import OriginalChanged, is_complete, unused_files
+from pknd.store.blocks import OriginalChanged, is_complete
 from pknd.store.records import Filter, Held, listed, tag_counts, versions
 
 FetchPayload = Callable[[Held, float], Awaitable[bool]]
@@ -97,7 +97,7 @@ class Items:
         record, outcome = await self._publisher.write_record(
             "retraction", Retraction(), audience=held.record.audience, item=item
         )
-        await erase(self._env, outcome.erased)
+        await self._env.store.erase_traces()
         return Retracted(cid_text(item), cid_text(record.id), outcome.removed)
 
     async def listed(self, wanted: ListFilter) -> ItemList:
@@ -237,14 +237,6 @@ class Items:
             readers=readers,
             warnings=made.draft.captured.warnings,
         )
-
-
-async def erase(env: Environment, erased: tuple[Cid, ...]) -> None:
-    """After a retraction: files unlinked, database, log and backup without a trace of what was deleted."""
-    gone = await env.store.read(lambda db: unused_files(db, erased))
-    for cid in gone:
-        await asyncio.to_thread(env.store.files.remove, cid)
-    await env.store.erase_traces()
 
 
 def _captured(request: PublishRequest) -> Captured:

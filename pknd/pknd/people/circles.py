@@ -69,7 +69,22 @@ def write_grants(
     ]
     for record in records:
         ingest(db, record, now=env.now())
+    db.execute(
+        "INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)",
+        (_granted_key(known[0].key.tag), b"".join(devices)),
+    )
     return records
+
+
+def granted_devices(db: sqlite3.Connection, tag: bytes) -> frozenset[DeviceId]:
+    """The devices that an epoch's latest grants were made for."""
+    row = db.execute("SELECT value FROM setting WHERE key = ?", (_granted_key(tag),)).fetchone()
+    data = row[0] if row is not None else b""
+    return frozenset(DeviceId(data[at : at + KEY_BYTES]) for at in range(0, len(data), KEY_BYTES))
+
+
+def _granted_key(tag: bytes) -> str:
+    return f"granted:{tag.hex()}"
 
 
 def member_devices(db: sqlite3.Connection, env: Environment, members: Collection[AuthorId]) -> list[DeviceId]:

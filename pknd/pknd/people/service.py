@@ -118,8 +118,6 @@ class People:
             return remove_author(db, author, keep_standing=True)
 
         removal = await self._env.store.write(work)
-        for cid in removal.files:
-            self._env.store.files.remove(cid)
         await self.refresh()
         await self._tell()
         return await self._shown(author)

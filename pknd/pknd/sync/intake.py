@@ -1,0 +1,150 @@
+"""Records that came from a peer: decoded, checked, opened, stored in one transaction a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.records.cbor import BadEncoding
+from pkn_protocol.records.circles import CannotOpen, EpochKey, open_sealed
+from pkn_protocol.records.codec import RecordError, TooNew, decode_record, verify_record
+from pkn_protocol.records.ids import AuthorId, Cid, dag_cbor_cid
+from pkn_protocol.records.model import Record, Sealed
+from pkn_protocol.trust.quotas import Entry, Quota, floor_of
+from pknd.environment import Environment
+from pknd.store.floors import Floor, forget_below
+from pknd.store.ingest import Status, ingest
+from pknd.store.records import get, is_held
+
+_PEOPLE_KINDS = frozenset({"profile", "vouch", "device"})
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a batch: `added` are records that travel, standing ones first."""
+
+    added: list[Record] = field(default_factory=list)
+    refused: dict[str, list[Cid]] = field(default_factory=dict)
+    retractions: list[bytes] = field(default_factory=list)
+    unknown_device: bool = False
+    people_changed: bool = False
+    floors_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    record: Record
+    inner: Record | None
+
+
+class Intake:
+    """`epochs`: keys by circle tag; `near`: authors within trust; `quota`: how much is kept of an author."""
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        epochs: Callable[[], Mapping[bytes, EpochKey]],
+        near: Callable[[], frozenset[AuthorId]],
+        quota: Callable[[AuthorId], Quota | None],
+    ) -> None:
+        self._env = env
+        self._epochs = epochs
+        self._near = near
+        self._quota = quota
+
+    async def take(self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool]) -> Taken:
+        """Store what is wanted and valid.
+
+        Raises:
+            ChannelError: a block is no valid record; its sender is at fault, and nothing of it is kept.
+        """
+        new = await self._env.store.read(
+            lambda db: [block for block in blocks if not is_held(db, dag_cbor_cid(block))]
+        )
+        taken = Taken()
+        checked, bad = await asyncio.to_thread(self._check, new, wanted, taken)
+        if checked:
+            await self._store(checked, taken)
+        if bad is not None:
+            raise bad
+        return taken
+
+    def _check(
+        self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool], taken: Taken
+    ) -> tuple[list[_Checked], ChannelError | None]:
+        epochs = self._epochs()
+        checked: list[_Checked] = []
+        for block in blocks:
+            try:
+                record = decode_record(block)
+                if not wanted(record.author):
+                    taken.refused.setdefault("not wanted", []).append(record.id)
+                    continue
+                verify_record(record)
+                inner = None
+                if isinstance(record.body, Sealed):
+                    epoch = epochs.get(record.body.tag)
+                    if epoch is None:
+                        taken.refused.setdefault("sealed for others", []).append(record.id)
+                        continue
+                    inner = open_sealed(record, epoch)
+                checked.append(_Checked(record, inner))
+            except TooNew:
+                taken.refused.setdefault("too new", []).append(dag_cbor_cid(block))
+            except (RecordError, BadEncoding, CannotOpen) as error:
+                # What was good before it is kept; the sender is charged for this one.
+                return checked, ChannelError(CloseCode.BAD_RECORD, f"a record that is not valid: {error}")
+        checked.sort(
+            key=lambda one: (one.record.kind != "device", not one.record.is_standing, one.record.time)
+        )
+        return checked, None
+
+    async def _store(self, checked: Sequence[_Checked], taken: Taken) -> None:
+        now, near = self._env.now(), self._near()
+
+        def work(db: sqlite3.Connection) -> None:
+            for one in checked:
+                outcome = ingest(db, one.record, now=now, inner=one.inner, near=near)
+                if outcome.status is Status.ADDED:
+                    taken.added.append(one.record)
+                    taken.people_changed |= one.record.kind in _PEOPLE_KINDS
+                elif outcome.status is Status.REFUSED:
+                    taken.refused.setdefault(outcome.reason, []).append(one.record.id)
+                elif outcome.status is Status.UNKNOWN_DEVICE:
+                    taken.unknown_device = True
+                elif outcome.status is Status.RETRACTED and outcome.by is not None:
+                    retraction = get(db, outcome.by)
+                    if retraction is not None and retraction.scope == b"":
+                        taken.retractions.append(retraction.record.block)
+            for author in {one.record.author for one in checked}:
+                taken.floors_changed |= self._keep_quota(db, author)
+
+        await self._env.store.write(work)
+
+    def _keep_quota(self, db: sqlite3.Connection, author: AuthorId) -> bool:
+        quota = self._quota(author)
+        if quota is None:
+            return False
+        count, size = db.execute(
+            "SELECT count(*), sum(length(block)) FROM record WHERE author = ? AND wire AND period <> 0",
+            (author,),
+        ).fetchone()
+        if (size or 0) <= quota.bytes and (quota.records is None or count <= quota.records):
+            return False
+        entries = (
+            Entry(time, Cid(cid), length)
+            for time, cid, length in db.execute(
+                "SELECT time, id, length(block) FROM record WHERE author = ? AND wire AND period <> 0"
+                " ORDER BY time DESC, id DESC",
+                (author,),
+            )
+        )
+        floor = floor_of(entries, quota)
+        if floor is None:
+            return False
+        forget_below(db, author, Floor(*floor))
+        return True
