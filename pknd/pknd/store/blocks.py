@@ -1,15 +1,24 @@
-"""Blocks of payloads: small ones in the database, larger ones as files, those of own files where they lie."""
+"""Blocks of payloads: small ones in the database, larger ones as files, those of own files where they lie.
+
+Whatever is read is compared with its CID: what the disk has spoiled, or somebody has edited, is never served.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import stat
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from pkn_protocol.records.ids import Cid, matches
+from pkn_protocol.control.status import LogLevel
+from pkn_protocol.records.ids import Cid, cid_text, matches
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, seal_chunk
+from pknd import log
 from pknd.store.files import BlockFiles
+from pknd.store.records import VISIBLE
 
 IN_ROW_BYTES = 64 * 1024
 """Up to here SQLite reads blobs faster than the file system opens files."""
@@ -38,7 +47,10 @@ class OriginalChanged(Exception):
 
 
 def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes, *, record: int) -> None:
-    """Keep a verified block for a record; a file is on disk before the row that says so."""
+    """Keep a verified block for a record; a file is on disk before the row that says so.
+
+    A file is written here unless somebody has written it before (`BlockFiles.write`, in another thread).
+    """
     held = db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone()
     if held is None:
         if len(block) <= IN_ROW_BYTES:
@@ -53,7 +65,8 @@ def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes,
 
 
 def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:
-    """Reference an own file's chunks in place."""
+    """Reference an own file's chunks in place; chunks that an earlier state of a file had are read from this
+    one from now on."""
     cursor = db.execute(
         "INSERT INTO own_file (path, size, mtime_ns, key) VALUES (?, ?, ?, ?)",
         (os.fsencode(own.path), own.size, own.mtime_ns, own.key),
@@ -61,7 +74,9 @@ def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:
     step = BLOCK_BYTES if own.key is None else SEALED_CHUNK_BYTES
     seal = 0 if own.key is None else BLOCK_BYTES - SEALED_CHUNK_BYTES
     db.executemany(
-        "INSERT OR IGNORE INTO block (cid, size, place, own_file, position) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO block (cid, size, place, own_file, position) VALUES (?, ?, ?, ?, ?) ON CONFLICT (cid)"
+        " DO UPDATE SET own_file = excluded.own_file, position = excluded.position"
+        " WHERE place = excluded.place",
         [
             (cid, min(step, own.size - number * step) + seal, _OWN_FILE, cursor.lastrowid, number)
             for number, cid in enumerate(own.chunks)
@@ -69,6 +84,11 @@ def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:
     )
     db.executemany(
         "INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", [(cid, record) for cid in own.chunks]
+    )
+    db.execute(
+        "DELETE FROM own_file WHERE path = ? AND NOT EXISTS"
+        " (SELECT 1 FROM block WHERE block.own_file = own_file.rowid)",
+        (os.fsencode(own.path),),
     )
 
 
@@ -87,7 +107,7 @@ def has_block(db: sqlite3.Connection, cid: Cid) -> bool:
 
 
 def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | None:
-    """A block's bytes; None where it is not held.
+    """A block's bytes; None where it is not held, or its file was lost or spoiled.
 
     Raises:
         OriginalChanged: it is part of an own file that was changed or is gone.
@@ -96,10 +116,12 @@ def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | No
     if row is None:
         return None
     place, data, own_file, position = row
-    if place == _ROW:
-        return bytes(data)
-    if place == _FILE:
-        return files.read(cid)
+    if place != _OWN_FILE:
+        block = bytes(data) if place == _ROW else files.read(cid)
+        if block is not None and matches(cid, block):
+            return block
+        log.event("store.block_lost", LogLevel.WARNING, cid=cid_text(cid), spoiled=block is not None)
+        return None
     path, size, mtime_ns, key = db.execute(
         "SELECT path, size, mtime_ns, key FROM own_file WHERE rowid = ?", (own_file,)
     ).fetchone()
@@ -109,9 +131,10 @@ def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | No
 def _read_own(path: Path, size: int, mtime_ns: int, key: bytes | None, position: int, cid: Cid) -> bytes:
     step = BLOCK_BYTES if key is None else SEALED_CHUNK_BYTES
     try:
-        with path.open("rb") as file:
+        # Without blocking: a pipe may lie there now.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
             about = os.fstat(file.fileno())
-            if (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
+            if not stat.S_ISREG(about.st_mode) or (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
                 raise OriginalChanged(path, "was changed")
             file.seek(position * step)
             part = file.read(step)
@@ -135,16 +158,14 @@ def records_using(db: sqlite3.Connection, cid: Cid) -> list[tuple[int, bytes, by
     ]
 
 
-def missing_payloads(db: sqlite3.Connection, authors: set[bytes], *, limit: int) -> list[tuple[int, bytes]]:
-    """(row, author) of shown heads whose content is not here, newest first, of the given authors."""
+def missing_payloads(
+    db: sqlite3.Connection, authors: Collection[bytes], *, most_bytes: int, limit: int
+) -> list[tuple[int, bytes]]:
+    """(row, author) of visible items by the given authors whose content of at most `most_bytes` (plaintext)
+    is not here, newest first."""
     found = db.execute(
-        "SELECT record.rowid, record.author FROM payload JOIN record ON record.rowid = payload.record"
-        " WHERE NOT payload.complete AND record.head AND record.shown ORDER BY record.time DESC"
+        "SELECT record.rowid, record.author FROM payload JOIN record ON record.rowid = payload.record"  # noqa: S608
+        f" WHERE NOT payload.complete AND payload.size <= ? AND {VISIBLE} ORDER BY record.time DESC",
+        (most_bytes,),
     )
-    rows = [(row, author) for row, author in found if author in authors]
-    return rows[:limit]
-
-
-def unused_files(db: sqlite3.Connection, cids: tuple[Cid, ...]) -> list[Cid]:
-    """Of blocks that were erased, those that no later write has brought back."""
-    return [cid for cid in cids if not has_block(db, cid)]
+    return list(islice(((row, author) for row, author in found if author in authors), limit))

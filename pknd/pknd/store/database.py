@@ -74,8 +74,10 @@ def was_closed_in_order(path: Path) -> bool:
 
 
 def _look(path: Path) -> None:
-    # Closing a connection that may write would fold the log into the file; one that may not leaves it.
-    uri = f"file:{quote(str(path))}?mode=ro"
+    # Closing a connection that may write would fold the log into the file; one that may not leaves it. Where
+    # there is no log, not even an empty one is made.
+    in_order = was_closed_in_order(path)
+    uri = f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if in_order else "")
     with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -83,7 +85,7 @@ def _look(path: Path) -> None:
             raise StoreDamaged(path, "it is the database of another program", newest_backup(path.parent))
         if connection.execute("PRAGMA user_version").fetchone()[0] > SCHEMA_VERSION:
             raise StoreTooNew(path)
-        if path.stat().st_size <= ALWAYS_CHECKED_BYTES or not was_closed_in_order(path):
+        if path.stat().st_size <= ALWAYS_CHECKED_BYTES or not in_order:
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
             if found != "ok":
                 problem = found.strip().splitlines()[-1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pkn_protocol.records.ids import AuthorId, Cid
@@ -40,14 +40,12 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`rowid`: of the record that people cite (the inner one of a sealed record). `by`: the retraction that
-    forbids the record. `erased`: blocks whose files the store deletes after the commit, and `removed`: how
-    many records a retraction has deleted."""
+    forbids the record. `removed`: how many records a retraction has deleted."""
 
     status: Status
     rowid: int = 0
     reason: str = ""
     by: Cid | None = None
-    erased: tuple[Cid, ...] = field(default=())
     removed: int = 0
 
 
@@ -177,7 +175,7 @@ def _apply(
         )
     elif isinstance(body, Retraction) and record.item is not None:
         removal = apply_retraction(db, record, record.item)
-        return Outcome(Status.ADDED, rowid, erased=tuple(removal.files), removed=removal.records)
+        return Outcome(Status.ADDED, rowid, removed=removal.records)
     elif isinstance(body, Item):
         _add_item(db, record, body, rowid, scope, near)
     elif record.understood:

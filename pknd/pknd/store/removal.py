@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId, Cid
 from pknd.search.index import remove_document
@@ -16,28 +16,27 @@ from pknd.store.versions import refresh_item
 _IN_FILE = 1
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Removal:
-    """`files`: blocks whose files the store deletes once the transaction is committed."""
+    """How many records went; files of blocks follow once the transaction is committed."""
 
     records: int = 0
-    files: list[Cid] = field(default_factory=list)
 
 
 def remove_records(db: sqlite3.Connection, rowids: Iterable[int]) -> Removal:
     """Delete records; with an inner record go the sealed ones around it, with the last of those the inner."""
-    removal = Removal()
+    removed = 0
     blocks: set[bytes] = set()
     items: set[bytes] = set()
     for rowid in rowids:
         parts = _parts(db, rowid)
-        removal.records += bool(parts)
+        removed += bool(parts)
         for part in parts:
             _remove(db, part, blocks, items)
-    _drop_unused_blocks(db, blocks, removal)
+    _drop_unused_blocks(db, blocks)
     for item in sorted(items):
         refresh_item(db, Cid(item))
-    return removal
+    return Removal(removed)
 
 
 def remove_author(db: sqlite3.Connection, author: AuthorId, *, keep_standing: bool) -> Removal:
@@ -85,7 +84,7 @@ def _remove(db: sqlite3.Connection, rowid: int, blocks: set[bytes], items: set[b
     db.execute("DELETE FROM record WHERE rowid = ?", (rowid,))
 
 
-def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes], removal: Removal) -> None:
+def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes]) -> None:
     for cid in blocks:
         if db.execute("SELECT 1 FROM block_use WHERE cid = ?", (cid,)).fetchone() is not None:
             continue
@@ -94,7 +93,6 @@ def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes], removal: Rem
             continue
         db.execute("DELETE FROM block WHERE cid = ?", (cid,))
         if row[0] == _IN_FILE:
-            removal.files.append(Cid(cid))
             file_unneeded(db, cid)
         if row[1] is not None:
             db.execute(

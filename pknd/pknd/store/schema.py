@@ -78,6 +78,7 @@ _FIRST = (
         cid BLOB PRIMARY KEY, size INTEGER NOT NULL, place INTEGER NOT NULL, data BLOB,
         own_file INTEGER REFERENCES own_file(rowid), position INTEGER
     )""",
+    "CREATE INDEX block_own_file ON block(own_file) WHERE own_file IS NOT NULL",
     """CREATE TABLE own_file (
         rowid INTEGER PRIMARY KEY, path BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
         key BLOB

@@ -9,7 +9,7 @@ import pytest
 
 from pkn_protocol.records.circles import EpochKey
 from pkn_protocol.records.codec import countersign_device, sign_record
-from pkn_protocol.records.ids import Cid, raw_cid
+from pkn_protocol.records.ids import Cid, DeviceId, raw_cid
 from pkn_protocol.records.model import Comment, Device, DeviceRetraction, Item, Payload
 from pkn_protocol.text.analysis import analyse
 from pknd.search.index import document_frequency
@@ -65,7 +65,7 @@ def test_a_device_belongs_to_one_author(db: sqlite3.Connection, anna: Person, br
         key=bruno.key,
         time=NOW,
         kind="device",
-        body=Device(anna.device.public, "mine", countersign_device(bruno.author, anna.device, NOW)),
+        body=Device(DeviceId(anna.device.public), "mine", countersign_device(bruno.author, anna.device, NOW)),
     )
     assert ingest(db, stolen, now=NOW).status is Status.REFUSED
     in_annas_name = sign_record(
@@ -341,7 +341,7 @@ def test_a_retraction_of_a_device_is_kept_among_the_standing_records(
         key=anna.key,
         time=NOW,
         kind="retraction",
-        body=DeviceRetraction(anna.device.public),
+        body=DeviceRetraction(DeviceId(anna.device.public)),
     )
     assert ingest(db, record, now=NOW).status is Status.ADDED
     [(row, total)] = sums_at(db, anna.author, [b""], at=NOW, floor=None).items()
