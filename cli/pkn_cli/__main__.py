@@ -1,0 +1,5 @@
+"""`python -m pkn_cli`."""
+
+from pkn_cli.main import main
+
+main()

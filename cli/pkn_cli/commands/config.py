@@ -1,0 +1,78 @@
+"""`pkn config`: list, get, set, unset."""
+
+from __future__ import annotations
+
+import click
+
+from pkn_cli.client import JsonObject, path_of
+from pkn_cli.command import DefaultGroup, command
+from pkn_cli.context import App
+from pkn_cli.output.foreign import harmless
+from pkn_cli.output.tables import print_table
+from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.status import Setting, SettingRequest, Settings
+
+
+@click.group("config", cls=DefaultGroup, default="list")
+def config() -> None:
+    """Show and change settings."""
+
+
+@command(
+    "list",
+    prints="a table of settings: name, value, where the value comes from, meaning.",
+    examples=["pkn config list"],
+)
+def list_settings(app: App) -> None:
+    """List all settings."""
+    reply = app.client.get(path_of("config"))
+    if app.json:
+        app.print_json(reply)
+        return
+    print_table(
+        ["setting", "value", "from", "meaning"],
+        [[one.key, one.value, one.source.value, one.meaning] for one in from_json(Settings, reply).settings],
+        flexible=3,
+    )
+
+
+@command("get", prints="the value, and nothing else.", examples=["pkn config get default_audience"])
+@click.argument("key")
+def get_setting(app: App, key: str) -> None:
+    """Show one setting."""
+    reply = app.client.get(path_of("config", key))
+    if app.json:
+        app.print_json(reply)
+    else:
+        app.say(harmless(from_json(Setting, reply).value))
+
+
+@command("set", prints="the setting as it is now.", examples=["pkn config set default_audience public"])
+@click.argument("key")
+@click.argument("value")
+def set_setting(app: App, key: str, value: str) -> None:
+    """Change a setting."""
+    _show_changed(app, app.client.ask("PUT", path_of("config", key), body=to_json(SettingRequest(value))))
+
+
+@command("unset", prints="the setting as it is now.", examples=["pkn config unset default_audience"])
+@click.argument("key")
+def unset_setting(app: App, key: str) -> None:
+    """Put a setting back to its default."""
+    _show_changed(app, app.client.ask("DELETE", path_of("config", key)))
+
+
+def _show_changed(app: App, reply: JsonObject) -> None:
+    if app.json:
+        app.print_json(reply)
+        return
+    setting = from_json(Setting, reply)
+    app.say(f"{harmless(setting.key)} = {harmless(setting.value)}")
+    if setting.needs_restart:
+        app.note(f"it counts from the next start on: {app.typed('down')}, then {app.typed('up')}")
+
+
+for _subcommand in (list_settings, get_setting, set_setting, unset_setting):
+    config.add_command(_subcommand)
+
+COMMAND = config

@@ -1,0 +1,50 @@
+"""`pkn history`."""
+
+from __future__ import annotations
+
+import click
+
+from pkn_cli.client import path_of
+from pkn_cli.command import command
+from pkn_cli.context import App
+from pkn_cli.output.amounts import moment, size
+from pkn_cli.output.items import title_of
+from pkn_cli.output.references import author_name, item_ref
+from pkn_cli.output.tables import print_table
+from pkn_protocol.control.codec import from_json
+from pkn_protocol.control.items import History
+
+
+@command(
+    "history",
+    prints="a table of versions, newest first: reference, time, author, title, size, and which are current.",
+    examples=["pkn history h2kq7xmv3a"],
+)
+@click.argument("item")
+def history(app: App, item: str) -> None:
+    """List the versions of an item.
+
+    Two are current where two people wrote at once.
+    """
+    reply = app.client.get(path_of("items", item, "history"))
+    if app.json:
+        app.print_json(reply)
+        return
+    print_table(
+        ["version", "written", "author", "title", "size", ""],
+        [
+            [
+                item_ref(one.id),
+                moment(one.time),
+                author_name(one.author, one.author_name, claimed=one.author_claimed, own=False),
+                title_of(one.title),
+                size(one.size),
+                "current" if one.head else "",
+            ]
+            for one in from_json(History, reply).versions
+        ],
+        flexible=3,
+    )
+
+
+COMMAND = history

@@ -1,0 +1,104 @@
+"""`pkn import`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from pkn_cli import options
+from pkn_cli.asking import confirm
+from pkn_cli.client import path_of
+from pkn_cli.command import command
+from pkn_cli.context import App
+from pkn_cli.failures import AlreadyTold, Exit, Failure
+from pkn_cli.output.amounts import count
+from pkn_cli.output.foreign import harmless
+from pkn_cli.output.tables import print_table
+from pkn_cli.output.terminal import can_ask
+from pkn_cli.work import run_work
+from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.work import ImportRequest, ImportSummary
+
+
+@command(
+    "import",
+    prints="how many files were imported, to whom, how many were unchanged; a table of those that failed.",
+    examples=["pkn import ~/notes --to trusted", "pkn import ~/notes --dry-run"],
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@options.audience("Who may read them (default: the setting default_audience); front matter may narrow it.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@options.yes("Do not ask how many go to whom.")
+def import_paths(app: App, paths: tuple[str, ...], audience: str | None, dry_run: bool, yes: bool) -> None:
+    """Import files and whole folders.
+
+    Markdown with its front matter (title, tags, lang, audience), other texts, and any other file. Run it
+    again whenever you like: unchanged files are left alone, changed ones become the next version. On a
+    terminal it says first how many go to whom, and asks. Exit status 1 when a file failed; the others are
+    imported.
+    """
+    absolute = tuple(map(_absolute, paths))
+    if dry_run or (not yes and can_ask()):
+        planned = _run(app, ImportRequest(absolute, audience, dry_run=True), "counting")
+        if dry_run:
+            _finish(app, planned, "to import")
+            return
+        if not _ask(from_json(ImportSummary, planned)):
+            _finish(app, planned, "imported")
+            return
+    _finish(app, _run(app, ImportRequest(absolute, audience), "importing"), "imported")
+
+
+def _absolute(path: str) -> str:
+    absolute = os.path.abspath(path)  # noqa: PTH100 - links are the daemon's to judge
+    if not os.path.lexists(absolute):
+        raise Failure("no-such-file", f"there is no {path}", "name files or folders", status=Exit.FAILED)
+    return absolute
+
+
+def _run(app: App, request: ImportRequest, what: str) -> dict[str, object]:
+    return run_work(app, path_of("import"), to_json(request), what)
+
+
+def _ask(planned: ImportSummary) -> bool:
+    """Ask whether to go on; False when there is nothing to do."""
+    if not planned.imported:
+        return False
+    known = f"; {planned.unchanged} unchanged" if planned.unchanged else ""
+    failed = f"; {len(planned.failed)} cannot be read" if planned.failed else ""
+    click.echo(f"{count(planned.imported, 'file')}: {_to_whom(planned)}{known}{failed}", err=True)
+    confirm("Import?", otherwise="nothing was imported")
+    return True
+
+
+def _to_whom(summary: ImportSummary) -> str:
+    return ", ".join(f"{number} to {harmless(name)}" for name, number in sorted(summary.by_audience.items()))
+
+
+def _finish(app: App, reply: dict[str, object], done: str) -> None:
+    summary = from_json(ImportSummary, reply)
+    if app.json:
+        app.print_json(reply)
+    else:
+        whom = f" ({_to_whom(summary)})" if summary.imported else ""
+        app.say(
+            f"{summary.imported} {done}{whom}, {summary.unchanged} unchanged, {len(summary.failed)} failed"
+        )
+        if summary.failed:
+            print_table(
+                ["file", "problem"], [[_shown(one.path), one.error] for one in summary.failed], flexible=1
+            )
+    if summary.failed:
+        raise AlreadyTold(
+            f"{count(len(summary.failed), 'file')} could not be imported", "correct and import again"
+        )
+
+
+def _shown(path: str) -> str:
+    """Relative to here where that is shorter, as one would type it."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else path
+
+
+COMMAND = import_paths

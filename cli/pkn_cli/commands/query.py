@@ -1,0 +1,126 @@
+"""`pkn query`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pkn_cli import options
+from pkn_cli.client import JsonObject, path_of
+from pkn_cli.command import command
+from pkn_cli.context import App
+from pkn_cli.failures import Failure
+from pkn_cli.output.hits import print_hit
+from pkn_cli.output.progress import StatusLine
+from pkn_cli.output.terminal import is_terminal
+from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.query import (
+    DEFAULT_HITS,
+    DEFAULT_TIMEOUT_MS,
+    MOST_HITS,
+    MOST_TIMEOUT_MS,
+    QueryRequest,
+    QueryResult,
+    Scope,
+)
+from pkn_protocol.control.summaries import Kind
+
+
+@command(
+    "query",
+    prints="the best hits: rank, reference and title; author (by the name you chose, or marked as claimed), "
+    "distance, age and tags; a passage with the words marked.",
+    examples=[
+        "pkn query layer -turbulent",
+        "pkn query '\"boundary layer\" drag' --tag physics --since 30d",
+        "pkn query drag --local --explain",
+    ],
+    # Words may begin with a hyphen. So this command has no short options.
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
+@options.filters(default_limit=DEFAULT_HITS, most=MOST_HITS)
+@click.option("--local", is_flag=True, help="Ask nobody: this machine alone.")
+@click.option("--everyone", is_flag=True, help="Ask strangers too.")
+@click.option("--explain", is_flag=True, help="Show what made each hit's score.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.001, MOST_TIMEOUT_MS / 1000),
+    default=DEFAULT_TIMEOUT_MS / 1000,
+    metavar="S",
+    help=f"Wait at most S seconds for others (default {DEFAULT_TIMEOUT_MS // 1000}).",
+)
+def query(
+    app: App,
+    words: tuple[str, ...],
+    tags: tuple[str, ...],
+    author: str | None,
+    kind: str | None,
+    since: int | None,
+    limit: int,
+    local: bool,
+    everyone: bool,
+    explain: bool,
+    timeout: float,
+) -> None:
+    """Search what you and the people around you know.
+
+    A word with a hyphen before it must not occur. Words in double quotes are a phrase; the shell takes quotes
+    away, so put single ones around. Your own disk answers first; then those within your horizon of trust are
+    asked. No hit is not an error; a deadline that passed shows what came until then.
+    """
+    unknown = next((word for word in words if word.startswith("--")), None)
+    if unknown is not None:
+        raise click.NoSuchOption(unknown, ctx=click.get_current_context())
+    if local and everyone:
+        raise click.UsageError("--local and --everyone exclude each other", click.get_current_context())
+    scope = Scope.LOCAL if local else Scope.EVERYONE if everyone else Scope.HORIZON
+    request = QueryRequest(
+        query=" ".join(words),
+        tags=tags,
+        author=author,
+        kind=None if kind is None else Kind(kind),
+        since=since,
+        limit=limit,
+        scope=scope,
+        explain=explain,
+        timeout_ms=max(round(timeout * 1000), 1),
+    )
+    reply = _final(app, to_json(request))
+    if app.json:
+        app.print_json(reply)
+    else:
+        _print(app, from_json(QueryResult, reply))
+
+
+def _final(app: App, request: JsonObject) -> JsonObject:
+    """The last result of the stream; what came before shows in the status line."""
+    with StatusLine("searching", enabled=not app.json) as line:
+        for event in app.client.stream("POST", path_of("query"), body=request):
+            result: JsonObject = event.get("result") or {}
+            if event.get("event") == "final":
+                return result
+            line.update(
+                f"{len(result.get('hits', ()))} hits so far, "
+                f"{result.get('peers_answered', 0)} of {result.get('peers_asked', 0)} peers answered"
+            )
+    raise Failure("cut-off", "the answer broke off", "pkn log may say why")
+
+
+def _print(app: App, result: QueryResult) -> None:
+    for rank, hit in enumerate(result.hits, 1):
+        if rank > 1:
+            app.say()
+        print_hit(rank, hit)
+    asked = f"{result.peers_answered} of {result.peers_asked} peers answered"
+    if not result.complete:
+        app.note(f"not complete: {asked} in time; --timeout gives them longer")
+    if not result.hits:
+        where = asked if result.peers_asked else "nobody else was asked"
+        app.note(f"nothing found for {result.query!r}; {where}")
+    elif is_terminal(sys.stdout) and result.complete:
+        app.note(f"{len(result.hits)} hits in {result.elapsed_ms:.0f} ms, {asked}")
+
+
+COMMAND = query

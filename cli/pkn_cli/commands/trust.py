@@ -1,0 +1,55 @@
+"""`pkn trust`."""
+
+from __future__ import annotations
+
+import click
+
+from pkn_cli import options
+from pkn_cli.asking import confirm
+from pkn_cli.client import path_of
+from pkn_cli.command import command
+from pkn_cli.context import App
+from pkn_cli.output.foreign import harmless
+from pkn_cli.output.people import print_person
+from pkn_cli.output.references import claimed_name, key_ref
+from pkn_cli.output.terminal import can_ask
+from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.people import Person, TrustRequest
+
+
+@command(
+    "trust",
+    prints="the person as your daemon now knows them.",
+    examples=["pkn trust hgYkdMnrPq ada", "pkn trust hgYkdMnrPq ada --yes"],
+)
+@click.argument("person")
+@click.argument("petname", required=False)
+@options.yes("Do not ask whether the fingerprint is right.")
+def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
+    """Trust a person, and choose what to call them.
+
+    They may read what you publish to trusted people, and what they publish is kept and ranked first. PETNAME
+    is yours alone, and serves as PERSON from then on. On a terminal the name that they claim and the six
+    words of their fingerprint are shown first: compare them with what their own `pkn id` says. Undo: pkn
+    untrust.
+    """
+    found = from_json(Person, app.client.get(path_of("people", person)))
+    if not yes and can_ask():
+        app.note(f"They say:     {claimed_name(found.name) if found.name else 'no name'}")
+        app.note(f"Id:           {found.id}")
+        app.note(f"Fingerprint:  {found.fingerprint}")
+        confirm("Are these the six words that they read to you?", otherwise="nobody was trusted")
+    # The full id, so that what was confirmed is what is trusted.
+    reply = app.client.ask("POST", path_of("people", found.id, "trust"), body=to_json(TrustRequest(petname)))
+    if app.json:
+        app.print_json(reply)
+        return
+    now = from_json(Person, reply)
+    print_person(now)
+    if not now.petname:
+        app.note(f"give them a name of your own with: {app.typed(f'trust {key_ref(now.id)} NAME')}")
+    elif petname is None:
+        app.note(f"you call them {harmless(now.petname)}")
+
+
+COMMAND = trust

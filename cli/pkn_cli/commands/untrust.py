@@ -1,0 +1,23 @@
+"""`pkn untrust`."""
+
+from __future__ import annotations
+
+import click
+
+from pkn_cli.command import command
+from pkn_cli.context import App
+from pkn_cli.standing import PRINTS, change_standing
+
+
+@command("untrust", prints=PRINTS, examples=["pkn untrust ada"])
+@click.argument("person")
+def untrust(app: App, person: str) -> None:
+    """Trust a person no longer.
+
+    What you publish to trusted people from now on they cannot read; what they hold already they keep.
+    Undo: pkn trust.
+    """
+    change_standing(app, person, "untrust")
+
+
+COMMAND = untrust

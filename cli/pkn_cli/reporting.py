@@ -1,0 +1,111 @@
+"""The one place that turns errors into words on stderr and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import click
+
+from pkn_cli.failures import AlreadyTold, Exit, Failure
+from pkn_cli.output.foreign import harmless
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether `--json` stands among the arguments, also where they cannot be parsed."""
+    for argument in arguments:
+        if argument == "--":
+            return False
+        if argument == "--json":
+            return True
+    return False
+
+
+def run_reported(run: Callable[[], object], *, as_json: bool) -> int:
+    """Run a command and tell whatever went wrong; the exit status."""
+    try:
+        _survive_narrow_encodings()
+        run()
+        sys.stdout.flush()
+    except AlreadyTold as failure:
+        if not as_json:
+            _tell(failure, as_json=False)
+        return failure.status
+    except Failure as failure:
+        _tell(failure, as_json=as_json)
+        return failure.status
+    except click.UsageError as error:
+        _tell(_usage(error), as_json=as_json)
+        return Exit.WRONG_USAGE
+    except click.ClickException as error:
+        _tell(Failure("failed", error.format_message()), as_json=as_json)
+        return Exit.FAILED
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return Exit.READER_GONE
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        _tell(Failure("system", f"{where}{error.strerror or error}"), as_json=as_json)
+        return Exit.FAILED
+    except Exception as error:
+        _tell(_unexpected(error), as_json=as_json)
+        return Exit.FAILED
+    return Exit.DONE
+
+
+def _usage(error: click.UsageError) -> Failure:
+    message = error.format_message().rstrip(".")
+    path = error.ctx.command_path if error.ctx is not None else "pkn"
+    return Failure("usage", message[:1].lower() + message[1:], f"see {path} --help", status=Exit.WRONG_USAGE)
+
+
+def _unexpected(error: Exception) -> Failure:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return Failure(
+        "internal", f"pkn failed: {type(error).__name__}: {error}{place}", "please report this line"
+    )
+
+
+def _tell(failure: Failure, *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        body: dict[str, object] = {
+            "code": failure.code,
+            "message": failure.message,
+            "hint": failure.hint,
+        }
+        if failure.candidates:
+            body["candidates"] = [candidate._asdict() for candidate in failure.candidates]
+        _write(json.dumps({"error": body}))
+        return
+    line = f"pkn: {failure.message}; {failure.hint}" if failure.hint else f"pkn: {failure.message}"
+    _write(harmless(line))
+    for ref, label in failure.candidates:
+        _write(f"  {harmless(ref)}  {harmless(label)}")
+
+
+def _write(line: str) -> None:
+    with suppress(BrokenPipeError):
+        click.echo(line, err=True)
+
+
+def _survive_narrow_encodings() -> None:
+    """On a terminal that is not UTF-8, and for file names that are not, a `?` is better than an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _silence_stdout() -> None:
+    """Point stdout nowhere, so that the interpreter's last flush does not complain (signal's docs, SIGPIPE)."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

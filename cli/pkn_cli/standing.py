@@ -1,0 +1,20 @@
+"""What untrust, block and unblock share: one act on a person, and the person as they stand afterwards."""
+
+from __future__ import annotations
+
+from pkn_cli.client import JsonObject, path_of
+from pkn_cli.context import App
+from pkn_cli.output.people import print_person
+from pkn_protocol.control.codec import from_json
+from pkn_protocol.control.people import Person
+
+PRINTS = "the person as your daemon now knows them."
+
+
+def change_standing(app: App, person: str, act: str, body: JsonObject | None = None) -> None:
+    """Do `act` (a route of /v1/people) on a person, and print what they are now."""
+    reply = app.client.ask("POST", path_of("people", person, act), body=body)
+    if app.json:
+        app.print_json(reply)
+    else:
+        print_person(from_json(Person, reply))
