@@ -86,7 +86,8 @@ def _tell(failure: Failure, *, as_json: bool) -> None:
             body["candidates"] = [candidate._asdict() for candidate in failure.candidates]
         _write(json.dumps({"error": body}))
         return
-    line = f"pkn: {failure.message}; {failure.hint}" if failure.hint else f"pkn: {failure.message}"
+    joint = " " if failure.message.endswith("?") else "; "
+    line = f"pkn: {failure.message}{joint}{failure.hint}" if failure.hint else f"pkn: {failure.message}"
     _write(harmless(line))
     for ref, label in failure.candidates:
         _write(f"  {harmless(ref)}  {harmless(label)}")
@@ -106,6 +107,6 @@ def _survive_narrow_encodings() -> None:
 
 
 def _silence_stdout() -> None:
-    """Point stdout nowhere, so that the interpreter's last flush does not complain (signal's docs, SIGPIPE)."""
+    """Point stdout nowhere, so that the interpreter's last flush does not complain."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

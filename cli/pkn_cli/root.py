@@ -10,6 +10,7 @@ import click
 from pkn_cli.catalogue import ALIASES, COMMANDS, HABITS, resolve
 from pkn_cli.command import write_examples
 from pkn_cli.context import App
+from pkn_cli.failures import Exit, Failure
 from pkn_cli.reporting import run_reported, wants_json
 
 
@@ -34,7 +35,7 @@ class RootGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         typed = args[0]
         if resolve(typed) is None and not typed.startswith("-"):
-            raise click.UsageError(f"there is no command {typed!r}{_nearest(typed)}", ctx)
+            raise Failure("usage", f"there is no command {typed!r}", _nearest(typed), status=Exit.WRONG_USAGE)
         if typed in HABITS and not wants_json(args):
             click.echo(f"pkn: {typed} is called {HABITS[typed]} here", err=True)
         # The command's own name in usage lines, whatever was typed.
@@ -89,7 +90,7 @@ def _nearest(typed: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(typed, [*COMMANDS, *ALIASES, *HABITS], n=1)
-    return f"; did you mean {resolve(near[0])}?" if near else ""
+    return f"did you mean pkn {resolve(near[0])}?" if near else "pkn --help lists all"
 
 
 def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:

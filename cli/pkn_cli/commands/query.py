@@ -72,7 +72,7 @@ def query(
     """
     unknown = next((word for word in words if word.startswith("--")), None)
     if unknown is not None:
-        raise click.NoSuchOption(unknown, ctx=click.get_current_context())
+        raise _no_such_option(unknown)
     if local and everyone:
         raise click.UsageError("--local and --everyone exclude each other", click.get_current_context())
     scope = Scope.LOCAL if local else Scope.EVERYONE if everyone else Scope.HORIZON
@@ -92,6 +92,14 @@ def query(
         app.print_json(reply)
     else:
         _print(app, from_json(QueryResult, reply))
+
+
+def _no_such_option(typed: str) -> click.NoSuchOption:
+    import difflib
+
+    context = click.get_current_context()
+    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+    return click.NoSuchOption(typed, possibilities=difflib.get_close_matches(typed, known), ctx=context)
 
 
 def _final(app: App, request: JsonObject) -> JsonObject:

@@ -20,7 +20,7 @@ _WHITE = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 
 
 def harmless(text: str, *, lines: bool = False) -> str:
-    """`text` safe to print, of the same length; line breaks and tabs become spaces unless `lines` keeps them."""
+    """`text` safe to print, of the same length; line breaks and tabs become spaces unless `lines`."""
     if text.isprintable():
         return text
     return "".join([char if char.isprintable() else _replaced(char, lines) for char in text])
