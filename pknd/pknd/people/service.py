@@ -117,7 +117,7 @@ class People:
             # What they claim of themselves stays, so that the list of blocked people can be read.
             return remove_author(db, author, keep_standing=True)
 
-        removal = await self._env.store.write(work)
+        await self._env.store.write(work)
         await self.refresh()
         await self._tell()
         return await self._shown(author)

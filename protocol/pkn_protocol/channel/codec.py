@@ -256,6 +256,8 @@ _ROWS: tuple[tuple[str, _Row], ...] = (
                 AuthorId(_key(f, "author")),
                 f.bytes("nonce", _NONCE_BYTES),
                 f.text("agent", 64),
+                _key(f, "cert"),
+                f.integer("port", 0, 65_535),
             ),
             lambda x: {
                 "least": x.least_version,
@@ -264,6 +266,8 @@ _ROWS: tuple[tuple[str, _Row], ...] = (
                 "author": x.author,
                 "nonce": x.nonce,
                 "agent": x.agent,
+                "cert": x.certificate,
+                "port": x.port,
             },
         ),
     ),
@@ -273,8 +277,10 @@ _ROWS: tuple[tuple[str, _Row], ...] = (
             m.Proof,
             RECORD_BYTES + KIB,
             Stage.HANDSHAKE,
-            lambda f: m.Proof(f.bytes("sig", _SIGNATURE_BYTES), f.bytes("record", 1, RECORD_BYTES)),
-            lambda x: {"sig": x.signature, "record": x.device_record},
+            lambda f: m.Proof(
+                f.bytes("sig", _SIGNATURE_BYTES), f.bytes("record", 1, RECORD_BYTES), f.bytes("token", 32)
+            ),
+            lambda x: {"sig": x.signature, "record": x.device_record, "token": x.token},
         ),
     ),
     (

@@ -34,12 +34,15 @@ SERVER = b"server"
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """This end: its keys, its `device` record, and the versions that it speaks."""
+    """This end: its keys, its `device` record, the SHA-256 of its certificate, the port on which it gives
+    blocks (0: none), and the versions that it speaks."""
 
     author: AuthorId
     device_key: Ed25519Key
     device_record: bytes
     agent: str
+    certificate: bytes
+    port: int
     least_version: int = LEAST_VERSION
     greatest_version: int = GREATEST_VERSION
 
@@ -51,13 +54,16 @@ class Local:
             self.author,
             nonce,
             self.agent,
+            self.certificate,
+            self.port,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PeerAuthenticated:
     """The other end is proved. `transcript` (32 bytes) is the same on both sides and on no other
-    connection; `token` opens blocks over HTTP."""
+    connection; `token` opens the peer's blocks over HTTP at `port`, where `certificate` (SHA-256) is
+    shown."""
 
     device: DeviceId
     author: AuthorId
@@ -66,17 +72,29 @@ class PeerAuthenticated:
     agent: str
     transcript: bytes
     token: bytes
+    certificate: bytes
+    port: int
 
 
 class ClientHandshake:
-    """The dialling side. `certificate_key` is what TLS showed; `expected` the device that was meant."""
+    """The dialling side. `certificate` (SHA-256) and `certificate_key` are what TLS showed; `expected` the
+    device that was meant; `token` opens this side's blocks."""
 
     def __init__(
-        self, local: Local, *, nonce: bytes, certificate_key: bytes, expected: DeviceId | None = None
+        self,
+        local: Local,
+        *,
+        nonce: bytes,
+        token: bytes,
+        certificate: bytes,
+        certificate_key: bytes,
+        expected: DeviceId | None = None,
     ) -> None:
         if expected is not None and certificate_key != expected:
             raise ChannelError(CloseCode.WRONG_DEVICE, "another device answers at this address")
         self._local = local
+        self._token = token
+        self._certificate = certificate
         self._certificate_key = certificate_key
         self._hello = local.hello(nonce)
         self._server: Hello | None = None
@@ -103,21 +121,19 @@ class ClientHandshake:
                 raise ChannelError(CloseCode.BAD_MESSAGE, "out of order in the handshake")
 
     def _on_hello(self, hello: Hello) -> Message:
-        if hello.device != self._certificate_key:
+        if hello.device != self._certificate_key or hello.certificate != self._certificate:
             raise ChannelError(CloseCode.WRONG_DEVICE, "the hello is of another device than the certificate")
         self._version = _common_version(self._hello, hello)
         _check_peer_keys(self._hello, hello)
         self._server = hello
         self._transcript = transcript_of(self._hello, hello)
         signature = self._local.device_key.sign(signed_message(CLIENT, self._transcript, self._hello, hello))
-        return Proof(signature, self._local.device_record)
+        return Proof(signature, self._local.device_record, self._token)
 
     def _on_welcome(self, welcome: Welcome, server: Hello) -> PeerAuthenticated:
         message = signed_message(SERVER, self._transcript, self._hello, server)
         record = _checked_device(server, welcome.device_record, message, welcome.signature)
-        return PeerAuthenticated(
-            server.device, server.author, record, self._version, server.agent, self._transcript, welcome.token
-        )
+        return _authenticated(server, record, self._version, self._transcript, welcome.token)
 
 
 class ServerHandshake:
@@ -155,9 +171,7 @@ class ServerHandshake:
         message = signed_message(CLIENT, self._transcript, client, self._hello)
         record = _checked_device(client, proof.device_record, message, proof.signature)
         answer = self._local.device_key.sign(signed_message(SERVER, self._transcript, client, self._hello))
-        peer = PeerAuthenticated(
-            client.device, client.author, record, self._version, client.agent, self._transcript, self._token
-        )
+        peer = _authenticated(client, record, self._version, self._transcript, proof.token)
         return Welcome(answer, self._local.device_record, self._token), peer
 
 
@@ -181,6 +195,22 @@ def signed_message(role: bytes, transcript: bytes, client: Hello, server: Hello)
             server.nonce,
             transcript,
         )
+    )
+
+
+def _authenticated(
+    hello: Hello, record: Record, version: int, transcript: bytes, token: bytes
+) -> PeerAuthenticated:
+    return PeerAuthenticated(
+        hello.device,
+        hello.author,
+        record,
+        version,
+        hello.agent,
+        transcript,
+        token,
+        hello.certificate,
+        hello.port,
     )
 
 

@@ -28,7 +28,8 @@ REASON_BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Opens the handshake on both sides: the range of versions spoken, keys, a nonce of 32 bytes."""
+    """Opens the handshake on both sides: the range of versions spoken, keys, a nonce of 32 bytes; the
+    SHA-256 of the certificate and the port under which blocks can be had (0: none)."""
 
     least_version: int
     greatest_version: int
@@ -36,14 +37,17 @@ class Hello:
     author: AuthorId
     nonce: bytes
     agent: str
+    certificate: bytes
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The client's signature over the transcript, and its `device` record."""
+    """The client's signature over the transcript, its `device` record, and the token for its blocks."""
 
     signature: bytes
     device_record: bytes
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)

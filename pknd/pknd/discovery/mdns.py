@@ -1,0 +1,173 @@
+"""Finding peers on the local network by DNS-SD over mDNS (RFC 6762, 6763; SPEC, Discovery)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import ifaddr
+from zeroconf import IPVersion, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from pkn_protocol.control.people import Announcement
+from pkn_protocol.control.status import LogLevel
+from pkn_protocol.records.ids import DeviceId
+from pknd import log
+
+SERVICE = "_pkn._tcp.local."
+BLINDED_BYTES = 8
+_NAME_BYTES = 8
+_PERSON = b"pkn mdns id    1"
+MOST_FOUND = 1024
+"""Instances remembered: a flood of names costs no more than this."""
+_RESOLVE_MS = 3000
+_MOST_RESOLVING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An instance on the local network: where it listens, and the blinded id by which those who know its
+    device recognise it."""
+
+    instance: str
+    addresses: tuple[str, ...]
+    port: int
+    blinded: bytes
+
+
+def blinded_id(device: DeviceId, instance: str) -> bytes:
+    """The id of a device under one instance name: only who knows the device key recognises it."""
+    return blake2b(device + instance.encode(), digest_size=BLINDED_BYTES, person=_PERSON).digest()
+
+
+class LocalDiscovery:
+    """Announces this daemon and looks for others, on the interfaces that it listens on.
+
+    `found` is called on the event loop for each instance that is seen or changes, this one left out.
+    """
+
+    def __init__(
+        self,
+        device: DeviceId,
+        *,
+        random_bytes: Callable[[int], bytes],
+        found: Callable[[Found], None],
+    ) -> None:
+        self._device = device
+        self._random_bytes = random_bytes
+        self._found = found
+        self._instance = ""
+        self._known: dict[str, Found] = {}
+        self._zeroconf: AsyncZeroconf | None = None
+        self._browser: AsyncServiceBrowser | None = None
+        self._service: AsyncServiceInfo | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(_MOST_RESOLVING)
+        self.announcement = Announcement.OFF
+
+    @property
+    def known(self) -> tuple[Found, ...]:
+        return tuple(self._known.values())
+
+    async def start(self, host: str | None, port: int) -> None:
+        """Announce and browse; a network without multicast is logged, not fatal."""
+        self._instance = self._random_bytes(_NAME_BYTES).hex()
+        self.announcement = Announcement.WAITING
+        addresses = [host] if host not in (None, "0.0.0.0", "::") else interface_addresses()  # noqa: S104
+        try:
+            self._zeroconf = AsyncZeroconf(
+                interfaces=list(filter(None, addresses)), ip_version=_version(addresses)
+            )
+            self._service = AsyncServiceInfo(
+                SERVICE,
+                f"{self._instance}.{SERVICE}",
+                port=port,
+                addresses=[_packed(address) for address in addresses if address is not None],
+                server=f"{self._instance}.local.",
+                properties={"v": "1", "id": blinded_id(self._device, self._instance).hex()},
+            )
+            self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._on_change])
+            # Registered without waiting for probes: the name is random, nobody else has it.
+            await (await self._zeroconf.async_register_service(self._service, cooperating_responders=True))
+        except (OSError, RuntimeError, ValueError) as error:
+            self.announcement = Announcement.NOT_SEEN
+            log.event("mdns.failed", LogLevel.WARNING, error=str(error))
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        zeroconf, self._zeroconf = self._zeroconf, None
+        if zeroconf is not None:
+            if self._browser is not None:
+                await self._browser.async_cancel()
+            await zeroconf.async_close()
+        self._known.clear()
+        self.announcement = Announcement.OFF
+
+    async def restart(self, host: str | None, port: int) -> None:
+        """Announce anew, under a new name: after waking, or with other interfaces."""
+        await self.stop()
+        await self.start(host, port)
+
+    def _on_change(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:
+        if state_change is ServiceStateChange.Removed:
+            self._known.pop(name, None)
+            return
+        if name == f"{self._instance}.{SERVICE}":
+            self.announcement = Announcement.SEEN
+            return
+        if len(self._known) >= MOST_FOUND and name not in self._known:
+            return
+        task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, name))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _resolve(self, zeroconf: Zeroconf, name: str) -> None:
+        async with self._slots:
+            info = AsyncServiceInfo(SERVICE, name)
+            if not await info.async_request(zeroconf, _RESOLVE_MS):
+                return
+        found = _read(name, info)
+        if found is not None and self._known.get(name) != found:
+            self._known[name] = found
+            self._found(found)
+
+
+def interface_addresses() -> list[str]:
+    """The IPv4 addresses of this machine's interfaces, loopback only when there is no other."""
+    found = [
+        ip.ip
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+        if isinstance(ip.ip, str) and not ip.ip.startswith("169.254.")
+    ]
+    outside = [address for address in found if not address.startswith("127.")]
+    return outside or found
+
+
+def _read(name: str, info: AsyncServiceInfo) -> Found | None:
+    """What an instance says of itself; None where that is no pkn of a known kind."""
+    properties = info.properties or {}
+    if properties.get(b"v") != b"1" or info.port is None or not 0 < info.port < 65_536:
+        return None
+    try:
+        blinded = bytes.fromhex((properties.get(b"id") or b"").decode("ascii"))
+    except ValueError:
+        return None
+    addresses = tuple(info.parsed_addresses(IPVersion.All))[:8]
+    if len(blinded) != BLINDED_BYTES or not addresses:
+        return None
+    return Found(name, addresses, info.port, blinded)
+
+
+def _version(addresses: list[str | None] | list[str]) -> IPVersion:
+    return IPVersion.V6Only if addresses and all(a and ":" in a for a in addresses) else IPVersion.V4Only
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
