@@ -65,6 +65,36 @@ async def test_a_retracted_word_is_in_no_file(store: Store, anna: Person) -> Non
     assert (await store.read(counts)).items == 0
 
 
+async def test_copies_that_pages_keep_when_they_divide_and_join_are_erased_too(
+    store: Store, anna: Person
+) -> None:
+    # With this seed SQLite 3.40 leaves such a copy of one title; secure delete alone does not reach it.
+    rng = random.Random(0)
+    words = [f"w{rng.randrange(10**9):09d}zanzibarine" for _ in range(600)]
+    notes = [
+        anna.note(word, tags=(word,), time=NOW + number, excerpt="x" * rng.randrange(900))
+        for number, word in enumerate(words)
+    ]
+    order = list(range(600))
+    rng.shuffle(order)
+
+    def publish(db: sqlite3.Connection) -> None:
+        for note in notes:
+            ingest(db, note, now=NOW)
+
+    def retract_half(db: sqlite3.Connection) -> None:
+        for number in order[:300]:
+            ingest(db, anna.retraction(notes[number].id, time=NOW), now=NOW)
+
+    await store.write(anna.join)
+    await store.write(publish)
+    await store.write(retract_half)
+    assert await store.erase_traces()
+    data = b"".join(path.read_bytes() for path in store.home.rglob("*") if path.is_file())
+    assert [words[number] for number in order[:300] if words[number].encode() in data] == []
+    assert all(words[number].encode() in data for number in order[300:])
+
+
 async def test_left_alone_erasure_happens_by_itself(store: Store, anna: Person) -> None:
     [record] = await store.write(lambda db: fill(db, store, anna, ["zanzibarine"]))
     done = threading.Event()

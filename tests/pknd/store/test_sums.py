@@ -122,6 +122,16 @@ class SumsMachine(RuleBasedStateMachine):
         remove_expired(self.db, now=NOW + later, limit=100)
         self.forget_what_is_gone()
 
+    @rule(data=st.data(), besides=st.sampled_from([-1, 0, 1]))
+    def compare_at_the_edges_of_a_record(self, data: st.DataObject, besides: int) -> None:
+        edges = {edge for r in self.wire.values() for edge in (r.time, r.expires) if edge is not None}
+        at = data.draw(st.sampled_from(sorted(edges)))
+        floor = data.draw(st.sampled_from(sorted((r.time, r.id) for r in self.wire.values())))
+        for person in PEOPLE:
+            self.compare(person, at + besides, None)
+            self.compare(person, at + besides, (floor[0], Cid(floor[1][:-1] + bytes([floor[1][-1] ^ 1]))))
+            self.compare(person, at + besides, floor)
+
     @rule(at=INSTANTS, time=MOMENTS)
     def compare_with_a_floor_of_the_other_side(self, at: int, time: int) -> None:
         for person in PEOPLE:
