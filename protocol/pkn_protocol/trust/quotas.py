@@ -1,4 +1,4 @@
-"""How much is held of whom: bytes by distance, little of strangers (SPEC, Trust)."""
+"""How much is held of whom: bytes by weight, little of strangers (SPEC, Trust)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ STRANGER_BYTES = 8 * 1024 * 1024
 """A stranger's newest public records; all strangers together have a tenth of the disk at most."""
 STRANGERS_SHARE = 10
 RECORDS_SHARE = 2
-"""Half of what is held for others is for records; the rest is for payloads and indexes."""
-LEAST_AUTHOR_BYTES = 1024 * 1024
-"""Nobody within the horizon gets less: a few hundred summaries are worth more than their bytes."""
+"""Half of what is held for others is for records of people within the horizon, a tenth for strangers'; the
+rest is for payloads and indexes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record as quotas see it: when it was written, its id, its bytes."""
+    """One record as quotas see it: when it was written (ms), its id, its bytes."""
 
     time: int
     id: Cid
@@ -43,17 +42,20 @@ def author_quotas(
     *,
     max_disk: int,
 ) -> dict[AuthorId, Quota]:
-    """The quota of everybody within the horizon but oneself, whose records are all kept."""
-    room = max_disk // RECORDS_SHARE
+    """The quota of everybody within the horizon but oneself, whose records are all kept.
+
+    `max_disk` in bytes. Together they are at most half of it, however many people there are: there is no
+    least quota, since a crowd of names would then fill the disk.
+    """
+    room = max(0, max_disk) // RECORDS_SHARE
     return {
-        author: Quota(max(LEAST_AUTHOR_BYTES, int(room * share)))
-        for author, share in shares(me, trusted, blocked, vouches).items()
+        author: Quota(int(room * share)) for author, share in shares(me, trusted, blocked, vouches).items()
     }
 
 
 def stranger_quota(strangers: int, *, max_disk: int) -> Quota:
     """The quota of each stranger when there are so many of them."""
-    together = max_disk // STRANGERS_SHARE
+    together = max(0, max_disk) // STRANGERS_SHARE
     return Quota(min(STRANGER_BYTES, together // max(1, strangers)), STRANGER_RECORDS)
 
 
