@@ -12,7 +12,7 @@ SLEPT_SECONDS = 10.0
 
 
 class Watch:
-    """`wall` and `monotonic` give seconds; `addresses` the machine's; `changed` is awaited with the reason."""
+    """`wall` and `monotonic` give seconds; `changed` is awaited with the reason."""
 
     def __init__(
         self,

@@ -49,11 +49,11 @@ def search(
     *,
     limit: int,
     text_of: TextOf,
-    scopes: Collection[bytes] | None = None,
+    admit: Callable[[Held], bool] | None = None,
 ) -> list[LocalHit]:
     """The best documents by text score, phrases and exclusions applied.
 
-    `scopes`: only items of these (for a peer: public ones and circles that it belongs to); None is all.
+    `admit`: which items the asker may see, where that is not the user; None is all.
     """
     found = [postings(db, term.stems) for term in query.terms]
     docs = set().union(*found) if found else set()
@@ -74,7 +74,7 @@ def search(
             if doc not in admitted:
                 continue
             held = get_row(db, doc)
-            if held is None or (scopes is not None and held.scope not in scopes):
+            if held is None or (admit is not None and not admit(held)):
                 continue
             hit = _hit(db, held, score, query, weights, text_of)
             if hit is not None:

@@ -1,0 +1,347 @@
+"""The daemon: every part made, joined and ended here, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib.metadata import version
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.channel.handshake import PeerAuthenticated
+from pkn_protocol.control.people import Announcement, Trust
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pknd import log
+from pknd.channel.link import Link
+from pknd.channel.network import Handlers, Network
+from pknd.config_file import ConfigFile
+from pknd.control.server import serving
+from pknd.control.services import Services
+from pknd.discovery.dialer import Dialer
+from pknd.discovery.mdns import Found, LocalDiscovery, interface_addresses
+from pknd.discovery.watch import Watch
+from pknd.environment import Environment
+from pknd.home import Home
+from pknd.items.fetching import Fetcher
+from pknd.items.importing import Importer
+from pknd.items.publisher import Publisher
+from pknd.items.service import Items
+from pknd.items.summaries import Holders
+from pknd.items.verifying import Verifier
+from pknd.items.work import LongWork
+from pknd.log import LogHistory
+from pknd.people.founding import founding_records
+from pknd.people.identity import Identity
+from pknd.people.keys import open_keys
+from pknd.people.service import People
+from pknd.search.service import Queries
+from pknd.status import StatusReport
+from pknd.store.blocks import OriginalChanged, get_block, records_using
+from pknd.store.peers import peers as known_peers
+from pknd.store.people import device_record
+from pknd.store.records import get
+from pknd.store.store import Store
+from pknd.sync.intake import Taken
+from pknd.sync.link import PeerLink
+from pknd.sync.peers import PeerDirectory, join_address, parse_address
+from pknd.sync.service import Sync
+
+MAINTENANCE_SECONDS = 300.0
+
+
+async def run(config: ConfigFile, home: Home, stop: asyncio.Event) -> None:
+    """Run until `stop` is set; returns when all is closed.
+
+    Raises:
+        DomainError: the daemon cannot start.
+    """
+    keys, _ = open_keys(home.keys, random_bytes=os.urandom)
+    store = Store.open(home.folder)
+    env = Environment(home.folder, store, keys, _now, time.monotonic, os.urandom)
+    try:
+        await Daemon(env, config, home, stop).run()
+    finally:
+        await store.close()
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+class Daemon:
+    """One run: made, started, run, stopped."""
+
+    def __init__(self, env: Environment, config: ConfigFile, home: Home, stop: asyncio.Event) -> None:
+        self._env = env
+        self._config = config
+        self._home = home
+        self._stop = stop
+        self._background: set[asyncio.Task[None]] = set()
+        self._known_devices: dict[DeviceId, None] = {}
+
+    async def run(self) -> None:
+        env, config = self._env, self._config
+        settings = config.config
+        await env.store.write(lambda db: founding_records(db, env, settings.name))
+
+        def ceiling() -> int:
+            return config.config.disk_ceiling(env.home)
+
+        self.people = people = People(env, max_disk=ceiling)
+        await people.refresh()
+        self.sync = sync = Sync(env, people, max_disk=ceiling)
+        await sync.start()
+        self.network = await self._make_network()
+        self.discovery = LocalDiscovery(env.keys.device, random_bytes=os.urandom, found=self._found)
+        self.dialer = dialer = Dialer(
+            env.keys.device,
+            self,
+            clock=env.monotonic,
+            chance=random.random,
+            known=lambda: list(self._known_devices),
+        )
+        self.directory = PeerDirectory(
+            env,
+            self.network,
+            dialer,
+            view=lambda: people.view,
+            announcement=lambda: self.discovery.announcement,
+            listen=self._listening,
+        )
+        publisher = Publisher(
+            env,
+            view=lambda: people.view,
+            default_lang=lambda: config.config.lang,
+            announce=sync.announce,
+        )
+        self.fetcher = fetcher = Fetcher(env, lambda: list(self.network.links.values()), lambda: people.view)
+        people.wire(publisher, changed=self._people_changed, online=self._authors_online)
+        sync.on_arrival(self._arrived)
+        self.queries = Queries(
+            env,
+            view=lambda: people.view,
+            holders=self._holders,
+            links=self._links,
+            may_see=self._may_see,
+            default_lang=lambda: config.config.lang,
+        )
+        services = self._services(publisher, fetcher, ceiling)
+        await self.network.start(settings.listen)
+        log.event("daemon.listening", address=" ".join(self._listening()))
+        try:
+            async with asyncio.TaskGroup() as tasks, serving(self._home, services):
+                running = [
+                    tasks.create_task(work)
+                    for work in (
+                        sync.run(),
+                        fetcher.run(),
+                        dialer.run(),
+                        self._watch().run(),
+                        self._maintain(),
+                    )
+                ]
+                if settings.mdns:
+                    running.append(
+                        tasks.create_task(self.discovery.start(settings.listen.host, self.network.port))
+                    )
+                await self._remember_peers()
+                log.event("daemon.ready", pid=os.getpid())
+                await self._stop.wait()
+                for task in running:
+                    task.cancel()
+        finally:
+            await self.discovery.stop()
+            await self.network.stop()
+            await fetcher.stop()
+
+    def is_connected(self, device: DeviceId) -> bool:
+        return device in self.network.links
+
+    async def dial(self, host: str, port: int, expected: DeviceId | None) -> DeviceId:
+        link = await self.network.dial(host, port, expected=expected)
+        return link.peer.device
+
+    async def _make_network(self) -> Network:
+        env = self._env
+        cid = await env.store.read(lambda db: device_record(db, env.keys.device))
+        held = None if cid is None else await env.store.read(lambda db: get(db, cid))
+        if held is None:
+            raise RuntimeError("the device's own record is not in the store")
+        return Network(
+            author=env.keys.author,
+            device_key=env.keys.device_key,
+            device_record=held.record.block,
+            agent=f"pkn/{version('pknd')}",
+            random_bytes=os.urandom,
+            clock=env.monotonic,
+            handlers=Handlers(
+                serve=self._serve,
+                request=self._request,
+                message=self.sync.receive,
+                block=self._block,
+                welcome=self._why_refused,
+                ended=self._ended,
+                is_near=lambda author: author in self.people.view.distances,
+            ),
+        )
+
+    def _services(self, publisher: Publisher, fetcher: Fetcher, ceiling: Callable[[], int]) -> Services:
+        env, people, config = self._env, self.people, self._config
+        identity = Identity(env, self._home.keys, view=lambda: people.view)
+        items = Items(
+            env,
+            publisher,
+            view=lambda: people.view,
+            holders=self._holders,
+            default_audience=lambda: config.config.default_audience,
+            fetch=fetcher.fetch,
+        )
+        importer = Importer(env, publisher, default_audience=lambda: config.config.default_audience)
+        report = StatusReport(
+            env,
+            identity,
+            view=lambda: people.view,
+            listen=self._listening,
+            online=lambda: len(self.network.links),
+            max_disk=ceiling,
+            pid=os.getpid(),
+        )
+        return Services(
+            status=report,
+            identity=identity,
+            items=items,
+            work=LongWork(importer, Verifier(env)),
+            query=self.queries,
+            people=people,
+            peers=self.directory,
+            config=config,
+            log=LogHistory(),
+            lifecycle=_Lifecycle(self._stop),
+        )
+
+    async def _serve(self, link: Link) -> None:
+        self._known_devices[link.peer.device] = None
+        await self.directory.remember(link)
+        self.fetcher.look_for_work()
+        await self.sync.serve(link)
+
+    async def _request(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
+        peer = self.sync.peers().get(link.peer.device)
+        match message:
+            case m.Fetch() if peer is not None:
+                async for part in peer.give_records(message, {}):
+                    yield part
+            case m.Ask():
+                async for answers in self.queries.answer(link, message):
+                    yield answers
+            case m.Have():
+                yield await self._which_blocks(link, message)
+            case _:
+                yield m.Unsupported(type(message).__name__.lower())
+
+    async def _which_blocks(self, link: Link, have: m.Have) -> m.Holds:
+        held = bytearray()
+        for cid in have.cids:
+            held.append(await self._may_have(link, cid))
+        return m.Holds(bytes(held))
+
+    async def _may_have(self, link: PeerLink, cid: Cid) -> bool:
+        users = await self._env.store.read(lambda db: records_using(db, cid))
+        return any(self._may_see(link, scope) for _, _, scope in users)
+
+    async def _block(self, link: Link, cid: Cid) -> bytes | None:
+        """A block for who may see a record that needs it; for others it is as if it were not here."""
+        allowed = await self._may_have(link, cid)
+        files = self._env.store.files
+        try:
+            block = await self._env.store.read(lambda db: get_block(db, files, cid))
+        except OriginalChanged as error:
+            log.event("block.original_changed", path=str(error.path))
+            return None
+        return block if allowed else None
+
+    def _may_see(self, link: PeerLink, scope: bytes) -> bool:
+        peer = self.sync.peers().get(link.peer.device)
+        return scope == b"" or (peer is not None and peer.may_see(scope))
+
+    def _why_refused(self, peer: PeerAuthenticated) -> str | None:
+        if self.people.view.trust(peer.author) is Trust.BLOCKED:
+            return "not welcome here"
+        return None
+
+    def _ended(self, link: Link) -> None:
+        self.dialer.lost(link.peer.device)
+        if not self._stop.is_set():
+            self._in_background(self.directory.note_end(link))
+
+    async def _arrived(self, taken: Taken, link: PeerLink) -> None:
+        self.fetcher.look_for_work()
+
+    async def _people_changed(self) -> None:
+        await self.sync.people_changed()
+        self.fetcher.look_for_work()
+
+    def _found(self, found: Found) -> None:
+        self.dialer.seen(found)
+
+    def _links(self) -> Mapping[DeviceId, PeerLink]:
+        return dict(self.network.links)
+
+    def _authors_online(self) -> frozenset[AuthorId]:
+        return frozenset(link.peer.author for link in self.network.links.values())
+
+    def _holders(self) -> Holders:
+        online: dict[AuthorId, tuple[str, ...]] = {}
+        for device, link in self.network.links.items():
+            online[link.peer.author] = (*online.get(link.peer.author, ()), device.hex())
+        return Holders(self._env.keys.device.hex(), online)
+
+    def _listening(self) -> tuple[str, ...]:
+        host = self._config.config.listen.host
+        if host is not None:
+            return (join_address(host, self.network.port),)
+        return tuple(join_address(address, self.network.port) for address in interface_addresses())
+
+    async def _remember_peers(self) -> None:
+        """Dial again whom this device met before."""
+        for row in await self._env.store.read(known_peers):
+            self._known_devices[row.device] = None
+            addresses = tuple(parse_address(address) for address in row.addresses)
+            self.dialer.remember(row.device, addresses, row.found)
+
+    def _watch(self) -> Watch:
+        async def changed(reason: str) -> None:
+            log.event("network.changed", reason=reason)
+            if self._config.config.mdns and self.discovery.announcement is not Announcement.OFF:
+                await self.discovery.restart(self._config.config.listen.host, self.network.port)
+            self.dialer.retry_all()
+
+        return Watch(wall=time.time, monotonic=time.monotonic, addresses=interface_addresses, changed=changed)
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(MAINTENANCE_SECONDS)
+            await self._env.store.maintain(now=self._env.now())
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        """A short write that nobody waits for; the store finishes it before it closes."""
+
+        async def quietly() -> None:
+            try:
+                await work
+            except RuntimeError:
+                log.event("daemon.late_write")
+
+        task = asyncio.ensure_future(quietly())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+class _Lifecycle:
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def stop(self) -> None:
+        self._stop.set()

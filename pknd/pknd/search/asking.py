@@ -1,0 +1,148 @@
+"""Asking one peer: the message, its answers, and the signed records behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.control.query import QueryRequest
+from pkn_protocol.records.cbor import BadEncoding
+from pkn_protocol.records.codec import RecordError, decode_record, verify_record
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Device, Item, Record
+from pkn_protocol.search.fanout import Budget
+from pkn_protocol.search.passages import Passage
+from pkn_protocol.search.query import Query, Term
+from pkn_protocol.search.scoring import Statistics, bm25
+from pknd.environment import Environment
+from pknd.search.index import terms_of
+from pknd.store.records import Filter, get
+from pknd.sync.link import PeerLink
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record that a peer answered with, verified, and the passage that it showed."""
+
+    record: Record
+    passage: Passage | None
+
+
+def ask_message(
+    query: Query,
+    statistics: Statistics,
+    wanted: Filter,
+    budget: Budget,
+    request: QueryRequest,
+    query_id: bytes,
+) -> m.Ask:
+    frequencies = statistics.frequencies
+    return m.Ask(
+        query_id=query_id,
+        text=query.text,
+        terms=tuple(
+            m.QueryTerm(term.word, tuple(sorted(term.stems))[:32], frequency)
+            for term, frequency in zip(query.terms, frequencies, strict=True)
+        ),
+        phrases=query.phrases,
+        excluded=tuple(m.QueryTerm(term.word, tuple(sorted(term.stems))[:32], 0) for term in query.excluded),
+        documents=statistics.documents,
+        mean_length=int(statistics.mean_length),
+        limit=request.limit,
+        nodes=budget.nodes,
+        bytes=budget.bytes,
+        hops=budget.hops,
+        timeout_ms=request.timeout_ms,
+        tags=wanted.tags,
+        author=wanted.author,
+        kind=wanted.kind,
+        since=wanted.since,
+    )
+
+
+def query_of(ask: m.Ask) -> tuple[Query, Statistics]:
+    """The query and the statistics in a peer's message."""
+    terms = tuple(Term(term.word, frozenset(term.stems)) for term in ask.terms)
+    excluded = tuple(Term(term.word, frozenset(term.stems)) for term in ask.excluded)
+    frequencies = tuple(term.frequency for term in ask.terms)
+    phrases = tuple(phrase for phrase in ask.phrases if phrase)
+    return (
+        Query(ask.text, terms, phrases, excluded),
+        Statistics(ask.documents, float(max(1, ask.mean_length)), frequencies),
+    )
+
+
+async def ask_peer(env: Environment, link: PeerLink, message: m.Ask, *, timeout_s: float) -> list[Found]:
+    """What a peer answers; records that are not here are fetched from it and verified.
+
+    Raises:
+        LinkClosed, TimeoutError: the peer did not answer.
+    """
+    hits: list[m.AnswerHit] = []
+    async for reply in link.stream(message, timeout_s=timeout_s):
+        if isinstance(reply, m.Answers):
+            hits += reply.hits[: m.MOST_HITS - len(hits)]
+    held = await env.store.read(
+        lambda db: {hit.id: found.record for hit in hits if (found := get(db, hit.id)) is not None}
+    )
+    lacking = [hit.id for hit in hits if hit.id not in held]
+    records = held | await _fetch_records(link, lacking, timeout_s)
+    return [
+        Found(records[hit.id], _passage(hit))
+        for hit in hits
+        if hit.id in records and _is_item(records[hit.id])
+    ]
+
+
+def score_record(query: Query, statistics: Statistics, record: Record) -> float | None:
+    """The text score from the signed record itself; None where it does not match."""
+    terms = terms_of(record)
+    classes: list[int | None] = []
+    for term in query.terms:
+        kinds = [terms.classes[stem] for stem in term.stems if stem in terms.classes]
+        classes.append(max(kinds) if kinds else None)
+    if any(stem in terms.classes for term in query.excluded for stem in term.stems):
+        return None
+    required = {id(term) for term in query.required}
+    if any(kind is None and id(term) in required for term, kind in zip(query.terms, classes, strict=True)):
+        return None
+    score = bm25(classes, terms.length, statistics)
+    return score if score > 0 else None
+
+
+async def _fetch_records(link: PeerLink, ids: Sequence[Cid], timeout_s: float) -> dict[Cid, Record]:
+    blocks: list[bytes] = []
+    for start in range(0, len(ids), m.MOST_FETCHED):
+        part = tuple(ids[start : start + m.MOST_FETCHED])
+        async for reply in link.stream(m.Fetch(part, devices=True), timeout_s=timeout_s):
+            if isinstance(reply, m.Records):
+                blocks += reply.blocks
+    return await asyncio.to_thread(_verified, blocks, set(ids))
+
+
+def _verified(blocks: Sequence[bytes], wanted: set[Cid]) -> dict[Cid, Record]:
+    """Of records with the `device` records of their authors, those that are wanted and valid."""
+    records: list[Record] = []
+    for block in blocks:
+        try:
+            record = decode_record(block)
+            verify_record(record)
+        except (RecordError, BadEncoding):
+            continue
+        records.append(record)
+    joined = {(r.author, r.body.device) for r in records if isinstance(r.body, Device)}
+    return {r.id: r for r in records if r.id in wanted and (r.author, r.by) in joined}
+
+
+def _passage(hit: m.AnswerHit) -> Passage | None:
+    if not hit.passage:
+        return None
+    pairs = zip(hit.marks[::2], hit.marks[1::2], strict=False)
+    marks = tuple((start, end) for start, end in pairs if start < end <= len(hit.passage))
+    return Passage(hit.passage, 0, marks)
+
+
+def _is_item(record: Record) -> bool:
+    return isinstance(record.body, Item)

@@ -1,0 +1,352 @@
+"""Queries: the own disk at once, then the people around; and the answers to what others ask."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.query import Hit, Mark, QueryRequest, QueryResult, Scope
+from pkn_protocol.control.status import LogLevel
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.fanout import (
+    AskPeer,
+    Budget,
+    Candidate,
+    FanOut,
+    Finished,
+    SeenQueries,
+    TopChanged,
+)
+from pkn_protocol.search.passages import Passage
+from pkn_protocol.search.query import BadQuery, Query, parse_query
+from pkn_protocol.search.rank import Rank, rank
+from pkn_protocol.search.scoring import Statistics
+from pknd import log
+from pknd.control.services import QueryUpdate
+from pknd.environment import Environment
+from pknd.errors import DomainError
+from pknd.items.content import read_text
+from pknd.items.summaries import Holders, summary_of
+from pknd.people.references import find_person
+from pknd.people.view import PeopleView
+from pknd.search.asking import Found, ask_message, ask_peer, query_of, score_record
+from pknd.search.local import LocalHit, languages, search, statistics_of
+from pknd.store.records import Filter, Held, get
+from pknd.sync.link import LinkClosed, PeerLink
+
+TEXT_BYTES = 512 * 1024
+"""Of a held text, what phrases and passages are looked for in."""
+_MORE_THAN_SHOWN = 4
+_ANSWER_LIMIT = 50
+
+
+@dataclass(slots=True)
+class _State:
+    """One query under way: what was found, by id, and where passages came from."""
+
+    query: Query
+    statistics: Statistics
+    wanted: Filter
+    held: dict[Cid, Held] = field(default_factory=dict)
+    ranks: dict[Cid, Rank] = field(default_factory=dict)
+    passages: dict[Cid, Passage] = field(default_factory=dict)
+
+
+class Queries:
+    """`links` are the connections there are; `holders` says who is online."""
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        view: Callable[[], PeopleView],
+        holders: Callable[[], Holders],
+        links: Callable[[], Mapping[DeviceId, PeerLink]],
+        may_see: Callable[[PeerLink, bytes], bool],
+        default_lang: Callable[[], str],
+    ) -> None:
+        self._env = env
+        self._view = view
+        self._holders = holders
+        self._links = links
+        self._may_see = may_see
+        self._default_lang = default_lang
+        self._seen = SeenQueries()
+        self._silences: dict[DeviceId, int] = {}
+
+    async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
+        """Snapshots from the disk at once, then as answers change the top; the last one is final."""
+        began = self._env.monotonic()
+        state = await self._local(request)
+        fan = FanOut(request.limit, {cid: r.score for cid, r in state.ranks.items()})
+        candidates = [] if request.scope is Scope.LOCAL else self._candidates(state, request.scope)
+        effects = fan.start(candidates, began * 1000)
+        complete = True
+        inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]] = asyncio.Queue()
+        tasks: dict[DeviceId, asyncio.Task[None]] = {}
+        yield QueryUpdate(await self._result(request, state, fan, began, complete=False), final=False)
+        try:
+            while True:
+                for effect in effects:
+                    match effect:
+                        case AskPeer(device, budget):
+                            tasks[device] = asyncio.create_task(
+                                self._ask(device, state, budget, request, inbox)
+                            )
+                        case TopChanged():
+                            yield QueryUpdate(
+                                await self._result(request, state, fan, began, complete=False), final=False
+                            )
+                        case Finished(all_answered):
+                            complete = all_answered
+                if fan.finished:
+                    break
+                effects = await self._next(fan, state, inbox, began, request)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            for device in fan.silent():
+                self._silences[device] = self._silences.get(device, 0) + 1
+        yield QueryUpdate(await self._result(request, state, fan, began, complete=complete), final=True)
+
+    async def answer(self, link: PeerLink, ask: m.Ask) -> AsyncIterator[m.Answers]:
+        """What this machine's disk has for a peer's query, of what that peer may see."""
+        if not self._seen.is_new(ask.query_id):
+            yield m.Answers((), asked=0)
+            return
+        hits = await self._env.store.read(lambda db: self._answer(db, link, ask))
+        yield m.Answers(tuple(hits), asked=1)
+
+    def _answer(self, db: sqlite3.Connection, link: PeerLink, ask: m.Ask) -> list[m.AnswerHit]:
+        query, statistics = query_of(ask)
+        view = self._view()
+        wanted = Filter(ask.tags, ask.author, ask.kind, ask.since, None, self._env.now())
+        found = search(
+            db,
+            query,
+            statistics,
+            wanted,
+            limit=min(ask.limit, _ANSWER_LIMIT),
+            text_of=self._text_of,
+            admit=lambda held: (
+                self._may_see(link, held.scope)
+                and (held.record.author in view.distances or held.record.author == link.peer.author)
+            ),
+        )
+        return _bounded([_answer_hit(hit) for hit in found], ask.bytes)
+
+    async def _local(self, request: QueryRequest) -> _State:
+        view = self._view()
+
+        def work(db: sqlite3.Connection) -> _State:
+            try:
+                query = parse_query(request.query, {*languages(db), self._default_lang()})
+            except BadQuery as error:
+                raise DomainError(
+                    ErrorCode.BAD_QUERY, str(error), "as in: pkn query boundary layer"
+                ) from error
+            author = None if request.author is None else find_person(db, view, request.author)
+            wanted = Filter(request.tags, author, request.kind, request.since, None, self._env.now())
+            statistics = statistics_of(db, query)
+            state = _State(query, statistics, wanted)
+            limit = request.limit * _MORE_THAN_SHOWN
+            for hit in search(db, query, statistics, wanted, limit=limit, text_of=self._text_of):
+                self._enter(state, hit.held, hit.text_score, hit.passage)
+            return state
+
+        return await self._env.store.read(work)
+
+    def _enter(self, state: _State, held: Held, text: float, passage: Passage | None) -> float:
+        record = held.record
+        ranked = rank(
+            text,
+            distance=self._view().distances.get(record.author),
+            kind=record.kind,
+            claimed=record.dated if record.dated is not None else record.time,
+            received=held.received,
+            now=self._env.now(),
+        )
+        state.held[record.id] = held
+        state.ranks[record.id] = ranked
+        if passage is not None:
+            state.passages.setdefault(record.id, passage)
+        return ranked.score
+
+    def _candidates(self, state: _State, scope: Scope) -> list[Candidate]:
+        view = self._view()
+        promise: dict[AuthorId, float] = {}
+        for cid, ranked in state.ranks.items():
+            author = state.held[cid].record.author
+            promise[author] = promise.get(author, 0.0) + ranked.score
+        found = []
+        for device, link in self._links().items():
+            author = link.peer.author
+            if scope is Scope.HORIZON and author not in view.distances:
+                continue
+            found.append(
+                Candidate(
+                    device,
+                    author,
+                    view.distances.get(author),
+                    promise.get(author, 0.0),
+                    unknown=author not in view.distances,
+                    rtt_ms=link.rtt_ms,
+                    silences=self._silences.get(device, 0),
+                )
+            )
+        return found
+
+    async def _ask(
+        self,
+        device: DeviceId,
+        state: _State,
+        budget: Budget,
+        request: QueryRequest,
+        inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]],
+    ) -> None:
+        link = self._links().get(device)
+        found: list[Found] | None = None
+        if link is not None:
+            message = ask_message(
+                state.query, state.statistics, state.wanted, budget, request, self._env.random_bytes(16)
+            )
+            try:
+                found = await ask_peer(self._env, link, message, timeout_s=request.timeout_ms / 1000)
+            except (LinkClosed, TimeoutError) as error:
+                log.event("query.unanswered", LogLevel.DEBUG, device=device.hex()[:16], error=str(error))
+        await inbox.put((device, found))
+
+    async def _next(
+        self,
+        fan: FanOut,
+        state: _State,
+        inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]],
+        began: float,
+        request: QueryRequest,
+    ) -> list[AskPeer | TopChanged | Finished]:
+        now = self._env.monotonic() * 1000
+        deadline = began * 1000 + request.timeout_ms
+        wake = min(fan.wake_at(now) or deadline, deadline)
+        try:
+            async with asyncio.timeout(max(0.0, wake - now) / 1000 + 0.001):
+                device, found = await inbox.get()
+        except TimeoutError:
+            now = self._env.monotonic() * 1000
+            return [*fan.stop()] if now >= deadline else [*fan.tick(now)]
+        now = self._env.monotonic() * 1000
+        if found is None:
+            return [*fan.failed(device, now)]
+        self._silences.pop(device, None)
+        scores = {}
+        for one in found:
+            score = await self._scored(state, one)
+            if score is not None:
+                scores[one.record.id] = score
+        return [*fan.answered(device, scores, now)]
+
+    async def _scored(self, state: _State, found: Found) -> float | None:
+        """The score of what a peer sent, computed here from the signed record."""
+        known = state.held.get(found.record.id)
+        if known is None:
+            held = await self._env.store.read(lambda db: get(db, found.record.id))
+            if held is not None and not held.head:
+                return None
+            known = held or Held(0, found.record, self._env.now(), head=True, shown=True, scope=b"")
+        if found.record.author in self._view().blocked:
+            return None
+        text = score_record(state.query, state.statistics, known.record)
+        if text is None or not _admits(state.wanted, known.record):
+            return None
+        return self._enter(state, known, text, found.passage)
+
+    async def _result(
+        self, request: QueryRequest, state: _State, fan: FanOut, began: float, *, complete: bool
+    ) -> QueryResult:
+        view, holders = self._view(), self._holders()
+        top = fan.top()
+
+        def work(db: sqlite3.Connection) -> tuple[Hit, ...]:
+            return tuple(self._hit(db, state, fan, cid, view, holders, request) for cid in top)
+
+        hits = await self._env.store.read(work)
+        return QueryResult(
+            query=request.query,
+            complete=complete,
+            peers_known=len(self._links()),
+            peers_asked=fan.asked,
+            peers_answered=fan.answers,
+            elapsed_ms=(self._env.monotonic() - began) * 1000,
+            hits=hits,
+        )
+
+    def _hit(
+        self,
+        db: sqlite3.Connection,
+        state: _State,
+        fan: FanOut,
+        cid: Cid,
+        view: PeopleView,
+        holders: Holders,
+        request: QueryRequest,
+    ) -> Hit:
+        held, ranked, passage = state.held[cid], state.ranks[cid], state.passages.get(cid)
+        summary = summary_of(db, held, view, holders)
+        values = {name: getattr(summary, name) for name in summary.__slots__}
+        sources = dict.fromkeys((*summary.sources, *(d.hex() for d in fan.sources.get(cid, ()))))
+        values["sources"] = tuple(sources)
+        return Hit(
+            **values,
+            score=ranked.score,
+            passage=None if passage is None else passage.text,
+            marks=() if passage is None else tuple(Mark(start, end) for start, end in passage.marks),
+            explain=ranked.explained() if request.explain else None,
+        )
+
+    def _text_of(self, db: sqlite3.Connection, held: Held) -> str | None:
+        return read_text(db, self._env.store.files, held, most=TEXT_BYTES)
+
+
+def _answer_hit(hit: LocalHit) -> m.AnswerHit:
+    passage = hit.passage.text if hit.passage is not None else ""
+    marks = [place for mark in (hit.passage.marks if hit.passage is not None else ()) for place in mark]
+    if len(passage.encode("utf-8")) > m.PASSAGE_BYTES:
+        passage, marks = "", []
+    return m.AnswerHit(
+        hit.held.record.id, int(hit.text_score * 1000), passage, tuple(marks[:64]), hit.confirmed
+    )
+
+
+def _bounded(hits: list[m.AnswerHit], most_bytes: int) -> list[m.AnswerHit]:
+    """The first hits that fit into the budget of an answer."""
+    kept: list[m.AnswerHit] = []
+    size = 64
+    for hit in hits:
+        size += 64 + len(hit.passage.encode("utf-8")) + 4 * len(hit.marks)
+        if size > most_bytes:
+            break
+        kept.append(hit)
+    return kept
+
+
+def _admits(wanted: Filter, record: Record) -> bool:
+    """Whether a record that is not held passes the filters of a query."""
+    item = record.body
+    if not isinstance(item, Item) or not record.understood:
+        return False
+    tags = {tag.casefold() for tag in item.tags}
+    return (
+        (wanted.author is None or record.author == wanted.author)
+        and (wanted.kind is None or record.kind == wanted.kind)
+        and (wanted.since is None or record.time >= wanted.since)
+        and (record.expires is None or record.expires > wanted.now)
+        and all(
+            any(have == t or have.startswith(t + "/") for have in tags)
+            for t in map(str.casefold, wanted.tags)
+        )
+    )
