@@ -46,12 +46,14 @@ def add_epoch(
     db: sqlite3.Connection, key: EpochKey, author: AuthorId, circle: str, *, now: int, current: bool
 ) -> bool:
     """Remember an epoch's key; whether it was new. A current one takes the place of the one before."""
-    if current:
-        db.execute("UPDATE epoch SET current = 0 WHERE author = ? AND circle = ?", (author, circle))
     cursor = db.execute(
-        "INSERT OR IGNORE INTO epoch (tag, secret, author, circle, made, current) VALUES (?, ?, ?, ?, ?, ?)",
-        (key.tag, key.secret, author, circle, now, current),
+        "INSERT OR IGNORE INTO epoch (tag, secret, author, circle, made, current) VALUES (?, ?, ?, ?, ?, 0)",
+        (key.tag, key.secret, author, circle, now),
     )
+    if current:
+        db.execute(
+            "UPDATE epoch SET current = (tag = ?) WHERE author = ? AND circle = ?", (key.tag, author, circle)
+        )
     return cursor.rowcount > 0
 
 

@@ -23,7 +23,9 @@ from pkn_protocol.records.model import (
 )
 from pkn_protocol.sync.sums import REFUSED_AHEAD_MS, record_period
 from pknd.search.index import add_document
+from pknd.store.erasure import erasure_needed
 from pknd.store.floors import is_below_floor
+from pknd.store.removal import remove_records
 from pknd.store.retract import apply_retraction, owner_has_come, retraction_against
 from pknd.store.sums import Row, add_to_sum
 from pknd.store.versions import PUBLIC_SCOPE, refresh_item
@@ -70,6 +72,10 @@ def ingest(
         _refusal_of_inner(db, inner) if inner is not None else None
     )
     if refusal is not None:
+        if known is not None and refusal.status is Status.RETRACTED:
+            # What had been sealed from us turns out to be taken back: others have deleted it long since.
+            remove_records(db, [known[0]])
+            erasure_needed(db)
         return refusal
     if known is not None:
         outer, scope = known[0], known[2]

@@ -67,6 +67,8 @@ def met(
         " problem = NULL",
         (device, author, json.dumps(addresses), known.found if known is not None else found, now, version),
     )
+    if known is None:
+        _forget_strangers(db)
 
 
 def left(
@@ -90,6 +92,18 @@ def violated(db: sqlite3.Connection, device: DeviceId, *, refused_until: int) ->
         "UPDATE peer SET violations = violations + 1, refused_until = ? WHERE device = ?",
         (refused_until, device),
     )
+
+
+def _forget_strangers(db: sqlite3.Connection) -> None:
+    # Keys cost nothing to make: those of whom the user thinks nothing, longest unseen, make room.
+    surplus = db.execute("SELECT count(*) FROM peer").fetchone()[0] - MOST_PEERS
+    if surplus > 0:
+        db.execute(
+            "DELETE FROM peer WHERE device IN (SELECT device FROM peer"
+            " WHERE author IS NULL OR author NOT IN (SELECT author FROM person)"
+            " ORDER BY last_seen LIMIT ?)",
+            (surplus,),
+        )
 
 
 def _row(row: tuple[object, ...]) -> PeerRow:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+import time
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Profile, Vouch
+from pkn_protocol.trust.vouches import standing_vouches
 from pknd.store.records import current, of_kind
 
 
@@ -39,32 +40,14 @@ def forget_opinion(db: sqlite3.Connection, author: AuthorId) -> None:
 
 
 def holder_of_petname(db: sqlite3.Connection, petname: str) -> AuthorId | None:
-    row = db.execute("SELECT author FROM person WHERE petname = ? COLLATE NOCASE", (petname,)).fetchone()
+    row = db.execute("SELECT author FROM person WHERE petname = ?", (petname,)).fetchone()
     return None if row is None else AuthorId(row[0])
 
 
-def vouches(db: sqlite3.Connection) -> dict[AuthorId, frozenset[AuthorId]]:
-    """Who vouches for whom at present: each pair's latest vouch that its author has not replaced counts."""
-    latest: dict[tuple[AuthorId, AuthorId], tuple[int, Cid, bool]] = {}
-    replaced = {
-        old
-        for (old,) in db.execute(
-            "SELECT old FROM replaced JOIN record ON rowid = record WHERE kind = 'vouch'"
-        )
-    }
-    for held in of_kind(db, "vouch"):
-        body = held.record.body
-        if not isinstance(body, Vouch) or held.record.id in replaced:
-            continue
-        pair = (held.record.author, body.person)
-        mark = (held.record.time, held.record.id, body.vouched)
-        if pair not in latest or mark[:2] > latest[pair][:2]:
-            latest[pair] = mark
-    found: dict[AuthorId, set[AuthorId]] = defaultdict(set)
-    for (author, person), (_, _, vouched) in latest.items():
-        if vouched and author != person:
-            found[author].add(person)
-    return {author: frozenset(people) for author, people in found.items()}
+def vouches(db: sqlite3.Connection, *, now: int | None = None) -> dict[AuthorId, frozenset[AuthorId]]:
+    """Who vouches for whom at `now` (ms since 1970; the clock's time where it is not given)."""
+    moment = time.time_ns() // 1_000_000 if now is None else now
+    return standing_vouches((held.record for held in of_kind(db, "vouch")), now=moment)
 
 
 def current_vouch(db: sqlite3.Connection, author: AuthorId, person: AuthorId) -> Cid | None:
@@ -83,11 +66,14 @@ def claimed_name(db: sqlite3.Connection, author: AuthorId) -> str | None:
 
 
 def claimed_names(db: sqlite3.Connection) -> dict[AuthorId, str]:
-    authors = {
-        AuthorId(author)
-        for (author,) in db.execute("SELECT DISTINCT author FROM record WHERE kind = 'profile'")
+    """What everybody's current profile claims: of those that its author has not replaced, the latest."""
+    profiles = [held.record for held in of_kind(db, "profile")]
+    replaced = {(record.author, old) for record in profiles for old in record.replaces}
+    return {
+        record.author: record.body.name
+        for record in profiles
+        if isinstance(record.body, Profile) and (record.author, record.id) not in replaced
     }
-    return {author: name for author in authors if (name := claimed_name(db, author)) is not None}
 
 
 def known_authors(db: sqlite3.Connection) -> set[AuthorId]:

@@ -32,6 +32,7 @@ class ReaderPool:
         self._connections: list[sqlite3.Connection] = []
         self._gate = threading.Condition()
         self._paused = False
+        self._closed = False
         self._active = 0
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -58,6 +59,9 @@ class ReaderPool:
     def close(self) -> None:
         """Finish what was accepted and close the connections; blocking."""
         self._executor.shutdown()
+        with self._gate:
+            self._closed = True
+            self._gate.wait_for(lambda: self._active == 0)
         for connection in self._connections:
             connection.close()
         self._connections.clear()
@@ -65,6 +69,8 @@ class ReaderPool:
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._gate:
             self._gate.wait_for(lambda: not self._paused)
+            if self._closed:
+                raise RuntimeError("the store is closed")
             self._active += 1
         try:
             return self._snapshot(work)

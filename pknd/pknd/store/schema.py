@@ -102,7 +102,8 @@ _FIRST = (
         violations INTEGER NOT NULL DEFAULT 0, refused_until INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID""",
     """CREATE TABLE person (
-        author BLOB PRIMARY KEY, trust TEXT NOT NULL, petname TEXT UNIQUE, since INTEGER NOT NULL
+        author BLOB PRIMARY KEY, trust TEXT NOT NULL, petname TEXT UNIQUE COLLATE NOCASE,
+        since INTEGER NOT NULL
     ) WITHOUT ROWID""",
     # Whose versions of other people's pages count: those within the reader's trust.
     "CREATE TABLE near (author BLOB PRIMARY KEY) WITHOUT ROWID",

@@ -214,6 +214,19 @@ def test_a_sealed_record_can_be_opened_later(db: sqlite3.Connection, anna: Perso
     assert unopened(db, epoch.tag) == []
 
 
+def test_a_sealed_record_that_turns_out_to_be_retracted_goes(db: sqlite3.Connection, anna: Person) -> None:
+    anna.join(db)
+    epoch = EpochKey(b"k" * 32)
+    inner = anna.note("Secret plan", audience="trusted")
+    outer = anna.sealed(inner, epoch)
+    ingest(db, outer, now=NOW)
+    ingest(db, anna.retraction(inner.id), now=NOW)
+    assert is_held(db, outer.id)
+    assert ingest(db, outer, now=NOW, inner=inner).status is Status.RETRACTED
+    assert not is_held(db, outer.id)
+    assert list(sums_at(db, anna.author, [epoch.tag], at=NOW, floor=None)) == []
+
+
 def test_one_record_sealed_twice_is_shown_once_and_counted_twice(
     db: sqlite3.Connection, anna: Person
 ) -> None:
