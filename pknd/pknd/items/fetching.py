@@ -84,9 +84,7 @@ class Fetcher:
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
         tried: set[int] = set()
         while True:
-            wanted = await self._env.store.read(
-                lambda db, seen=frozenset(tried): _short_texts(db, near, seen)
-            )
+            wanted = await self._env.store.read(partial(_short_texts, near=near, tried=frozenset(tried)))
             if not wanted:
                 return
             tried |= {held.rowid for held in wanted}

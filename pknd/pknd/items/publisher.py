@@ -172,7 +172,7 @@ class Publisher:
         )
         audience = None if epoch is None else draft.audience
         record, wire = self._sign(
-            captured.kind, body, audience, epoch, draft.item, draft.replaces, captured.dated
+            captured.kind.value, body, audience, epoch, draft.item, draft.replaces, captured.dated
         )
         return Made(record, wire, plan, draft)
 
