@@ -219,10 +219,9 @@ class _Connection(HTTPConnection):
 
 
 def _read(response: HTTPResponse) -> bytes:
-    data = response.read(_REPLY_BYTES + 1)
-    if len(data) > _REPLY_BYTES:
-        raise Failure("bad-answer", f"pknd's answer has more than {_REPLY_BYTES} bytes")
-    return data
+    if response.length is None or response.length > _REPLY_BYTES:
+        raise Failure("bad-answer", f"pknd's answer may have more than {_REPLY_BYTES} bytes")
+    return response.read()
 
 
 def _parsed(data: bytes) -> JsonObject:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import Exit
 
 from pkn_cli.catalogue import ALIASES, COMMANDS, HABITS, resolve
 from pkn_cli.command import write_examples
 from pkn_cli.context import App
-from pkn_cli.failures import Exit, Failure
+from pkn_cli.failures import Exit as Status
+from pkn_cli.failures import Failure
 from pkn_cli.reporting import run_reported, wants_json
 
 
@@ -35,7 +40,9 @@ class RootGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         typed = args[0]
         if resolve(typed) is None and not typed.startswith("-"):
-            raise Failure("usage", f"there is no command {typed!r}", _nearest(typed), status=Exit.WRONG_USAGE)
+            raise Failure(
+                "usage", f"there is no command {typed!r}", _nearest(typed), status=Status.WRONG_USAGE
+            )
         if typed in HABITS and not wants_json(args):
             click.echo(f"pkn: {typed} is called {HABITS[typed]} here", err=True)
         # The command's own name in usage lines, whatever was typed.
@@ -74,14 +81,15 @@ class RootGroup(click.Group):
         **extra: Any,
     ) -> NoReturn:
         """Run with every error told in one line; ends the process with the exit status."""
-        import sys
-
         arguments = sys.argv[1:] if args is None else list(args)
 
         def run() -> None:
-            super(RootGroup, self).main(
-                arguments, prog_name or "pkn", complete_var, standalone_mode=False, **extra
-            )
+            if complete_var or "_PKN_COMPLETE" in os.environ:
+                super(RootGroup, self).main(arguments, "pkn", complete_var, standalone_mode=False, **extra)
+                return
+            # What click's own main does, less its ways with broken pipes and Ctrl-C.
+            with suppress(Exit), self.make_context(prog_name or "pkn", arguments, **extra) as context:
+                self.invoke(context)
 
         sys.exit(run_reported(run, as_json=wants_json(arguments)))
 

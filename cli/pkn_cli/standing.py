@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkn_cli.client import JsonObject, path_of
 from pkn_cli.context import App
 from pkn_cli.output.people import print_person
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.people import Person
 
 PRINTS = "the person as your daemon now knows them."
@@ -17,4 +17,4 @@ def change_standing(app: App, person: str, act: str, body: JsonObject | None = N
     if app.json:
         app.print_json(reply)
     else:
-        print_person(from_json(Person, reply))
+        print_person(read(Person, reply))

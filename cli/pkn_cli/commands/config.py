@@ -9,7 +9,8 @@ from pkn_cli.command import DefaultGroup, command
 from pkn_cli.context import App
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_table
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_cli.reading import read
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.status import Setting, SettingRequest, Settings
 
 
@@ -31,7 +32,7 @@ def list_settings(app: App) -> None:
         return
     print_table(
         ["setting", "value", "from", "meaning"],
-        [[one.key, one.value, one.source.value, one.meaning] for one in from_json(Settings, reply).settings],
+        [[one.key, one.value, one.source.value, one.meaning] for one in read(Settings, reply).settings],
         flexible=3,
     )
 
@@ -44,7 +45,7 @@ def get_setting(app: App, key: str) -> None:
     if app.json:
         app.print_json(reply)
     else:
-        app.say(harmless(from_json(Setting, reply).value))
+        app.say(harmless(read(Setting, reply).value))
 
 
 @command("set", prints="the setting as it is now.", examples=["pkn config set default_audience public"])
@@ -66,7 +67,7 @@ def _show_changed(app: App, reply: JsonObject) -> None:
     if app.json:
         app.print_json(reply)
         return
-    setting = from_json(Setting, reply)
+    setting = read(Setting, reply)
     app.say(f"{harmless(setting.key)} = {harmless(setting.value)}")
     if setting.needs_restart:
         app.note(f"it counts from the next start on: {app.typed('down')}, then {app.typed('up')}")

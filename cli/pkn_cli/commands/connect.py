@@ -9,7 +9,8 @@ from pkn_cli.command import command
 from pkn_cli.commands.peers import print_peer
 from pkn_cli.context import App
 from pkn_cli.output.progress import StatusLine
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_cli.reading import read
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.people import ConnectRequest, Peer
 
 
@@ -34,7 +35,7 @@ def connect(app: App, address: str, identifier: str | None) -> None:
     if app.json:
         app.print_json(reply)
     else:
-        print_peer(from_json(Peer, reply))
+        print_peer(read(Peer, reply))
 
 
 COMMAND = connect

@@ -7,8 +7,8 @@ from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.failures import Failure, NotRunning
 from pkn_cli.output.progress import StatusLine
+from pkn_cli.reading import read
 from pkn_cli.starting import STOP_SECONDS, wait_for_end
-from pkn_protocol.control.codec import from_json
 from pkn_protocol.control.status import Stopping
 
 
@@ -19,7 +19,7 @@ def down(app: App) -> None:
     Returns when it has ended. What was published is on disk in any case.
     """
     try:
-        pid = from_json(Stopping, app.client.ask("POST", path_of("shutdown"))).pid
+        pid = read(Stopping, app.client.ask("POST", path_of("shutdown"))).pid
     except NotRunning:
         if app.json:
             app.print_json({"stopped": False, "pid": None})

@@ -12,8 +12,9 @@ from pkn_cli.context import App
 from pkn_cli.failures import Exit, Failure
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.published import print_published
+from pkn_cli.reading import read
 from pkn_cli.writing import text_from_editor, text_from_stdin
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.items import EditRequest, ItemDetail, Published, TextState
 
 _EDIT_SECONDS = 600.0
@@ -68,7 +69,7 @@ def edit(
     if app.json:
         app.print_json(reply)
     else:
-        print_published(app, from_json(Published, reply))
+        print_published(app, read(Published, reply))
 
 
 def _path(source: str | None) -> str | None:
@@ -84,7 +85,7 @@ def _edited(app: App, item: str) -> tuple[str, str]:
     """The item's full id, and its text as the user changed it."""
     with StatusLine("fetching", enabled=not app.json):
         reply: JsonObject = app.client.get(path_of("items", item), seconds=_FETCH_SECONDS)
-    detail = from_json(ItemDetail, reply)
+    detail = read(ItemDetail, reply)
     if detail.text is None or detail.text_state is not TextState.WHOLE:
         why = {
             TextState.CUT: "its text is too long for an editor here",

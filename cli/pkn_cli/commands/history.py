@@ -11,7 +11,7 @@ from pkn_cli.output.amounts import moment, size
 from pkn_cli.output.items import title_of
 from pkn_cli.output.references import author_name, item_ref
 from pkn_cli.output.tables import print_table
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.items import History
 
 
@@ -41,7 +41,7 @@ def history(app: App, item: str) -> None:
                 size(one.size),
                 "current" if one.head else "",
             ]
-            for one in from_json(History, reply).versions
+            for one in read(History, reply).versions
         ],
         flexible=3,
     )

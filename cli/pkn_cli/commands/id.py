@@ -7,7 +7,7 @@ from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_fields
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.status import Identity
 
 
@@ -17,7 +17,7 @@ def show_identity(app: App) -> None:
     if app.json:
         app.print_json(reply)
         return
-    identity = from_json(Identity, reply)
+    identity = read(Identity, reply)
     print_fields(
         [
             ("name", harmless(identity.name)),

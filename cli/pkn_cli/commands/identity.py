@@ -10,7 +10,8 @@ from pkn_cli.command import DefaultGroup, command
 from pkn_cli.commands.id import show_identity
 from pkn_cli.context import App
 from pkn_cli.output.terminal import can_ask
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_cli.reading import read
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.status import RecoveryWords, RecoveryWordsRequest
 
 
@@ -38,11 +39,11 @@ def show(app: App) -> None:
     "--confirm", "confirmed", is_flag=True, help="The words are written down: take the secret away."
 )
 def recovery_words(app: App, confirmed: bool) -> None:
-    """Show the words that bring your identity back, and take its secret off this disk.
+    """Show the words that bring your identity back.
 
-    Write them on paper. With them you can set up a new machine and shut out a stolen one; without them, and
-    with this disk lost, your identity is lost. On a terminal you are asked afterwards whether the secret may
-    leave this disk; elsewhere --confirm does that.
+    Write them on paper; then the secret of your identity can leave this disk. With them you can set up a new
+    machine and shut out a stolen one; without them, and with this disk lost, your identity is lost. On a
+    terminal you are asked afterwards whether the secret may go; elsewhere --confirm takes it away.
     """
     if confirmed:
         _remove(app)
@@ -53,7 +54,7 @@ def recovery_words(app: App, confirmed: bool) -> None:
     if app.json:
         app.print_json(reply)
         return
-    words = (from_json(RecoveryWords, reply).words or "").split()
+    words = (read(RecoveryWords, reply).words or "").split()
     for first in range(0, len(words), 4):
         app.say(
             "  ".join(

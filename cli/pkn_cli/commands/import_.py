@@ -16,8 +16,9 @@ from pkn_cli.output.amounts import count
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_table
 from pkn_cli.output.terminal import can_ask
+from pkn_cli.reading import read
 from pkn_cli.work import run_work
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.work import ImportRequest, ImportSummary
 
 
@@ -44,7 +45,7 @@ def import_paths(app: App, paths: tuple[str, ...], audience: str | None, dry_run
         if dry_run:
             _finish(app, planned, "to import")
             return
-        if not _ask(from_json(ImportSummary, planned)):
+        if not _ask(read(ImportSummary, planned)):
             _finish(app, planned, "imported")
             return
     _finish(app, _run(app, ImportRequest(absolute, audience), "importing"), "imported")
@@ -77,7 +78,7 @@ def _to_whom(summary: ImportSummary) -> str:
 
 
 def _finish(app: App, reply: dict[str, object], done: str) -> None:
-    summary = from_json(ImportSummary, reply)
+    summary = read(ImportSummary, reply)
     if app.json:
         app.print_json(reply)
     else:

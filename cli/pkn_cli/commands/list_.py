@@ -9,7 +9,7 @@ from pkn_cli.client import JsonObject, path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.output.items import print_items
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.summaries import ItemList
 
 _DEFAULT_LIMIT = 50
@@ -47,7 +47,7 @@ def list_items(
     if app.json:
         app.print_json(reply)
         return
-    found = from_json(ItemList, reply)
+    found = read(ItemList, reply)
     if not found.items:
         app.note("no such items")
         return

@@ -12,7 +12,7 @@ from pkn_cli.output.foreign import harmless
 from pkn_cli.output.people import standing
 from pkn_cli.output.references import device_ref, key_ref, person_name
 from pkn_cli.output.tables import print_fields, print_table
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.people import Announcement, Peer, Peers, PeerState
 
 _ANNOUNCED = {
@@ -40,9 +40,9 @@ def peers(app: App, device: str | None) -> None:
     if app.json:
         app.print_json(reply)
     elif device is None:
-        _print_all(app, from_json(Peers, reply))
+        _print_all(app, read(Peers, reply))
     else:
-        print_peer(from_json(Peer, reply))
+        print_peer(read(Peer, reply))
 
 
 def _print_all(app: App, known: Peers) -> None:

@@ -10,7 +10,7 @@ from pkn_cli.context import App
 from pkn_cli.output.people import print_person, seen, standing
 from pkn_cli.output.references import person_name, person_ref
 from pkn_cli.output.tables import print_table
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.people import People, Person
 
 
@@ -30,9 +30,9 @@ def people(app: App, person: str | None) -> None:
     if app.json:
         app.print_json(reply)
     elif person is not None:
-        print_person(from_json(Person, reply))
+        print_person(read(Person, reply))
     else:
-        _print_all(app, from_json(People, reply))
+        _print_all(app, read(People, reply))
 
 
 def _print_all(app: App, known: People) -> None:

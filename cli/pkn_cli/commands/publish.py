@@ -16,8 +16,9 @@ from pkn_cli.failures import Exit, Failure
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.published import print_published
 from pkn_cli.output.terminal import is_terminal
+from pkn_cli.reading import read
 from pkn_cli.writing import text_from_editor, text_from_stdin
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.items import Published, PublishRequest
 from pkn_protocol.control.summaries import Kind
 
@@ -74,7 +75,7 @@ def publish(
         if app.json:
             app.print_json(reply)
         else:
-            print_published(app, from_json(Published, reply))
+            print_published(app, read(Published, reply))
 
 
 def _typed_text() -> str:

@@ -14,7 +14,8 @@ from pkn_cli.failures import Failure
 from pkn_cli.output.hits import print_hit
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.terminal import is_terminal
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_cli.reading import read
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.query import (
     DEFAULT_HITS,
     DEFAULT_TIMEOUT_MS,
@@ -91,7 +92,7 @@ def query(
     if app.json:
         app.print_json(reply)
     else:
-        _print(app, from_json(QueryResult, reply))
+        _print(app, read(QueryResult, reply))
 
 
 def _no_such_option(typed: str) -> click.NoSuchOption:

@@ -13,7 +13,7 @@ from pkn_cli.output.amounts import count
 from pkn_cli.output.items import title_of
 from pkn_cli.output.references import item_ref
 from pkn_cli.output.terminal import can_ask
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.items import ItemDetail, Retracted
 
 
@@ -31,7 +31,7 @@ def retract(app: App, item: str, yes: bool) -> None:
     so on a terminal you are asked.
     """
     if not yes and can_ask():
-        detail = from_json(ItemDetail, app.client.get(path_of("items", item), [("fetch", "0")]))
+        detail = read(ItemDetail, app.client.get(path_of("items", item), [("fetch", "0")]))
         confirm(
             f"Retract {item_ref(detail.item)} {title_of(detail.title)!r} "
             f"({count(detail.versions, 'version')}) for good?",
@@ -42,7 +42,7 @@ def retract(app: App, item: str, yes: bool) -> None:
     if app.json:
         app.print_json(reply)
         return
-    done = from_json(Retracted, reply)
+    done = read(Retracted, reply)
     app.say(f"{item_ref(done.id)}  retracted, {count(done.versions, 'version')} deleted here")
 
 

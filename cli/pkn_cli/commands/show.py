@@ -11,7 +11,7 @@ from pkn_cli.output.detail import detail_lines
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.references import item_ref
 from pkn_cli.output.terminal import columns
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.items import ItemDetail, TextState
 
 _DEFAULT_SECONDS = 5.0
@@ -43,7 +43,7 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
     if app.json:
         app.print_json(reply)
         return
-    detail = from_json(ItemDetail, reply)
+    detail = read(ItemDetail, reply)
     _print(list(detail_lines(detail)))
     if detail.text_state is TextState.UNREACHABLE:
         app.note("its text is not on this machine, and nobody who is online has it")

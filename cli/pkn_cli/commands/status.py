@@ -8,7 +8,7 @@ from pkn_cli.context import App
 from pkn_cli.output.amounts import count, size, span
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_fields
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.status import Status
 
 
@@ -26,7 +26,7 @@ def status(app: App) -> None:
     if app.json:
         app.print_json(reply)
         return
-    about = from_json(Status, reply)
+    about = read(Status, reply)
     print_fields(
         [
             ("you", f"{harmless(about.name)}, {harmless(about.id)}"),

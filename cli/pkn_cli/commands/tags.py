@@ -8,7 +8,7 @@ from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.output.tables import print_table
-from pkn_protocol.control.codec import from_json
+from pkn_cli.reading import read
 from pkn_protocol.control.items import Tags
 
 _MOST = 10_000
@@ -26,7 +26,7 @@ def tags(app: App, author: str | None, limit: int) -> None:
     if app.json:
         app.print_json(reply)
         return
-    found = from_json(Tags, reply).tags
+    found = read(Tags, reply).tags
     if found:
         print_table(["tag", "items"], [[one.tag, one.items] for one in found], flexible=0)
     else:

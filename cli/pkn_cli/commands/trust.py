@@ -13,7 +13,8 @@ from pkn_cli.output.foreign import harmless
 from pkn_cli.output.people import print_person
 from pkn_cli.output.references import claimed_name, key_ref
 from pkn_cli.output.terminal import can_ask
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_cli.reading import read
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.people import Person, TrustRequest
 
 
@@ -33,7 +34,7 @@ def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
     words of their fingerprint are shown first: compare them with what their own `pkn id` says. Undo: pkn
     untrust.
     """
-    found = from_json(Person, app.client.get(path_of("people", person)))
+    found = read(Person, app.client.get(path_of("people", person)))
     if not yes and can_ask():
         app.note(f"They say:     {claimed_name(found.name) if found.name else 'no name'}")
         app.note(f"Id:           {found.id}")
@@ -44,7 +45,7 @@ def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
     if app.json:
         app.print_json(reply)
         return
-    now = from_json(Person, reply)
+    now = read(Person, reply)
     print_person(now)
     if not now.petname:
         app.note(f"give them a name of your own with: {app.typed(f'trust {key_ref(now.id)} NAME')}")

@@ -14,8 +14,8 @@ from pkn_cli.failures import Exit, Failure, NotRunning
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.terminal import can_ask
+from pkn_cli.reading import read
 from pkn_cli.starting import start_daemon
-from pkn_protocol.control.codec import from_json
 from pkn_protocol.control.status import Identity, Status
 
 
@@ -91,8 +91,8 @@ def _show(app: App, status: JsonObject, *, started: bool) -> None:
     if app.json:
         app.print_json({**status, "started": started})
         return
-    about = from_json(Status, status)
-    identity = from_json(Identity, app.client.get(path_of("identity")))
+    about = read(Status, status)
+    identity = read(Identity, app.client.get(path_of("identity")))
     app.say(f"You are {harmless(about.name)}, {harmless(about.id)} ({harmless(identity.fingerprint)})")
     state = "listens" if started else "runs already and listens"
     app.say(f"pknd {state} on {harmless(', '.join(about.listen)) or 'no address'}")

@@ -12,8 +12,9 @@ from pkn_cli.output.amounts import count
 from pkn_cli.output.items import title_of
 from pkn_cli.output.references import item_ref
 from pkn_cli.output.tables import print_table
+from pkn_cli.reading import read
 from pkn_cli.work import run_work
-from pkn_protocol.control.codec import from_json, to_json
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.work import VerifyRequest, VerifySummary
 
 
@@ -29,7 +30,7 @@ def verify(app: App, item: str | None) -> None:
     Of one item, or of everything on this machine. Exit status 1 when something is not what it claims to be.
     """
     reply = run_work(app, path_of("verify"), to_json(VerifyRequest(item)), "verifying")
-    summary = from_json(VerifySummary, reply)
+    summary = read(VerifySummary, reply)
     if app.json:
         app.print_json(reply)
     else:
