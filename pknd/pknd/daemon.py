@@ -228,10 +228,9 @@ class Daemon:
         await self.sync.serve(link)
 
     async def _request(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
-        peer = self.sync.peers().get(link.peer.device)
         match message:
-            case m.Fetch() if peer is not None:
-                async for part in peer.give_records(message, {}):
+            case m.Fetch():
+                async for part in self.sync.peer_of(link).give_records(message, {}):
                     yield part
             case m.Ask():
                 async for answers in self.queries.answer(link, message):
@@ -263,8 +262,7 @@ class Daemon:
         return block if allowed else None
 
     def _may_see(self, link: PeerLink, scope: bytes) -> bool:
-        peer = self.sync.peers().get(link.peer.device)
-        return scope == b"" or (peer is not None and peer.may_see(scope))
+        return self.sync.peer_of(link).may_see(scope)
 
     def _why_refused(self, peer: PeerAuthenticated) -> str | None:
         if self.people.view.trust(peer.author) is Trust.BLOCKED:

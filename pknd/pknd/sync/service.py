@@ -83,8 +83,7 @@ class Sync:
             return
         if author not in self._people.view.distances:
             self._strangers_met.add(author)
-        peer = PeerSync(self._env, link, self, self._intake)
-        self._peers[link.peer.device] = peer
+        peer = self.peer_of(link)
         try:
             await peer.run()
         finally:
@@ -92,9 +91,16 @@ class Sync:
                 del self._peers[link.peer.device]
 
     async def receive(self, link: PeerLink, message: m.Message) -> None:
+        """Take a message; one that comes before `serve` has begun waits for it."""
+        await self.peer_of(link).receive(message)
+
+    def peer_of(self, link: PeerLink) -> PeerSync:
+        """The state of a connection, made when it is first asked for."""
         peer = self._peers.get(link.peer.device)
-        if peer is not None and peer.link is link:
-            await peer.receive(message)
+        if peer is None or peer.link is not link:
+            peer = PeerSync(self._env, link, self, self._intake)
+            self._peers[link.peer.device] = peer
+        return peer
 
     async def people_changed(self) -> None:
         """Trust or vouches are others than before."""
