@@ -302,7 +302,7 @@ _ROWS: tuple[tuple[str, _Row], ...] = (
             KIB,
             Stage.HANDSHAKE | Stage.OPEN,
             lambda f: m.Close(f.integer("code", 0, 9999), f.text("reason", m.REASON_BYTES, least=0)),
-            lambda x: {"code": x.code, "reason": x.reason[: m.REASON_BYTES // 4]},
+            lambda x: {"code": int(x.code), "reason": x.reason[: m.REASON_BYTES // 4]},
         ),
     ),
     ("ping", _Row(m.Ping, KIB, Stage.OPEN, lambda f: m.Ping(), lambda x: {})),
