@@ -1,12 +1,14 @@
 """Asking others: whom, in which order, how many at once, and when enough is known (SPEC, Search).
 
-A machine without I/O: its owner tells what happened and when, and carries out the effects.
+A machine without I/O: its owner tells what happened and when, and carries out the effects. `start` is to be
+called when the peers can be asked, since patience with them begins then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TypeAlias
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
@@ -16,14 +18,23 @@ MOST_BYTES = 64 * 1024
 MOST_HOPS = 2
 """The whole budget of a query, whoever forwards it."""
 AT_ONCE = 8
+"""Peers that are asked in parallel; one that is overdue makes room for another."""
 LEAST_PATIENCE_MS = 25.0
-"""How long the slowest answer is waited for at least, beyond what its distance explains."""
+"""How long an answer is waited for at least: a busy machine's answer takes that long."""
 UNKNOWN_RTT_MS = 60.0
 NOBODY_YET_MS = 1000.0
-"""While nobody has answered, the first answer is waited for so long."""
+"""While nobody has answered, the first answer that could change the top is waited for so long."""
+FORWARDED_MS = 250.0
+"""How long a peer that has answered in part may take to bring the answers of others."""
 _RTT_FACTOR = 4.0
+"""An answer costs a round trip and the work; so many round trips are generous."""
+_SLOWEST_FACTOR = 1.15
+"""Whoever may know something new is given a little longer than the slowest answer so far took."""
+_LAST_FACTOR = 2.0
+"""While answers still change the top, an overdue peer is waited for so many times its patience."""
 _SETTLED_ANSWERS = 2
 """So many answers in a row that change nothing, and those that are overdue are not waited for."""
+_MOST_SEEN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +50,19 @@ class Budget:
         each = max(1, parts)
         return Budget(max(0, self.nodes // each - 1), self.bytes // each, max(0, self.hops - 1))
 
+    def capped(self) -> Budget:
+        """No more than a whole query may cost, whatever a peer's message says."""
+        return Budget(min(self.nodes, MOST_NODES), min(self.bytes, MOST_BYTES), min(self.hops, MOST_HOPS))
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A peer that may be asked. `promise`: the sum of local scores of documents it probably holds;
-    `unknown`: it holds things whose summaries are not here; `silences`: queries it left unanswered lately."""
+    """A peer that may be asked.
+
+    `promise`: the sum of local scores of documents that it probably holds; `unknown`: it may hold things
+    whose summaries are not here; `rtt_ms` None: not measured yet; `silences`: queries that it left unanswered
+    lately, one after the other.
+    """
 
     device: DeviceId
     author: AuthorId
@@ -67,7 +86,7 @@ class TopChanged:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`complete`: everybody who was asked answered, or nothing that they could add would matter."""
+    """`complete`: everybody who was asked and might have known something new has answered."""
 
     complete: bool
 
@@ -75,16 +94,28 @@ class Finished:
 Effect: TypeAlias = AskPeer | TopChanged | Finished
 
 
+class _State(Enum):
+    WAITED_FOR = auto()
+    ANSWERED = auto()
+    FAILED = auto()
+
+
 @dataclass(slots=True)
 class _Asked:
+    candidate: Candidate
     since: float
-    due: float
-    answered: bool = False
+    state: _State = _State.WAITED_FOR
+    more_until: float = 0.0
 
 
 @dataclass(slots=True)
 class FanOut:
-    """One query. Times are in milliseconds of any clock that only goes forward."""
+    """One query. Times are in milliseconds of any clock that only goes forward.
+
+    Best peers first, AT_ONCE at a time. It is finished when everybody has answered; or when two answers in a
+    row changed nothing (or none did and all summaries of the others are here) and all others are overdue; or
+    when the overdue ones have had twice their patience. Scores are the owner's, computed from signed records.
+    """
 
     limit: int
     scores: dict[Cid, float]
@@ -95,37 +126,46 @@ class FanOut:
     _asked: dict[DeviceId, _Asked] = field(default_factory=dict)
     _slowest: float = 0.0
     _unchanged: int = 0
+    _surprised: bool = False
     _parts: int = 1
 
     def start(self, candidates: Iterable[Candidate], now: float) -> list[Effect]:
         """Begin with the local scores that were given, and the peers there are."""
-        ordered = sorted(candidates, key=_order)
-        self._waiting = ordered[: self.budget.nodes]
-        self._parts = max(1, len(self._waiting))
+        if self.budget.hops > 0 and self.budget.nodes > 0:
+            self._waiting = sorted(candidates, key=_order)
+        self._parts = max(1, min(len(self._waiting), self.budget.nodes))
         return self._go_on(now)
 
-    def answered(self, device: DeviceId, scores: Mapping[Cid, float], now: float) -> list[Effect]:
-        """A peer has answered for good; `scores` were computed here from what it sent."""
+    def answered(
+        self, device: DeviceId, scores: Mapping[Cid, float], now: float, *, more: bool = False
+    ) -> list[Effect]:
+        """A peer has answered; `scores` were computed here from what it sent. `more`: it has forwarded the
+        query, and others' answers may follow."""
         asked = self._asked.get(device)
-        if asked is None or asked.answered or self.finished:
+        if asked is None or asked.state is not _State.WAITED_FOR or self.finished:
             return []
-        asked.answered = True
-        self._slowest = max(self._slowest, now - asked.since)
+        if more:
+            asked.more_until = max(asked.more_until, now + FORWARDED_MS)
+        else:
+            asked.state = _State.ANSWERED
+        if not asked.more_until:
+            self._slowest = max(self._slowest, now - asked.since)
         before = self.top()
         for cid, score in scores.items():
             self.scores[cid] = max(score, self.scores.get(cid, 0.0))
             self.sources.setdefault(cid, set()).add(device)
         changed = self.top() != before
+        self._surprised |= changed
         self._unchanged = 0 if changed else self._unchanged + 1
         effects: list[Effect] = [TopChanged()] if changed else []
         return effects + self._go_on(now)
 
     def failed(self, device: DeviceId, now: float) -> list[Effect]:
-        """A peer cannot answer: it left, or refused."""
+        """A peer cannot answer: it left, or refused. Another may be asked in its place."""
         asked = self._asked.get(device)
-        if asked is None or self.finished:
+        if asked is None or asked.state is not _State.WAITED_FOR or self.finished:
             return []
-        asked.answered = True
+        asked.state = _State.FAILED
         return self._go_on(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -141,60 +181,93 @@ class FanOut:
 
     def wake_at(self, now: float) -> float | None:
         """When `tick` should be called if nothing happens before; None when nobody is waited for."""
-        waited_for = [asked for asked in self._asked.values() if not asked.answered]
-        if not waited_for:
+        waited_for = self._waited_for()
+        if self.finished or not waited_for:
             return None
         times = [*map(self._due, waited_for), self._give_up_at(waited_for)]
         return min((time for time in times if time > now), default=now)
 
     def top(self) -> list[Cid]:
+        """The ids of the best documents so far, at most `limit`."""
         ordered = sorted(self.scores.items(), key=lambda entry: (-entry[1], entry[0]))
         return [cid for cid, score in ordered[: self.limit] if score > 0]
 
     @property
     def asked(self) -> int:
+        """How many peers were asked."""
         return len(self._asked)
 
     @property
     def answers(self) -> int:
-        return sum(asked.answered for asked in self._asked.values())
+        """How many peers have answered."""
+        return sum(asked.state is _State.ANSWERED for asked in self._asked.values())
 
     def silent(self) -> list[DeviceId]:
-        """Those who were asked and have not answered."""
-        return [device for device, asked in self._asked.items() if not asked.answered]
+        """Those who were asked and have neither answered nor failed: to be told that it is over."""
+        return [asked.candidate.device for asked in self._waited_for()]
+
+    def _waited_for(self) -> list[_Asked]:
+        return [asked for asked in self._asked.values() if asked.state is _State.WAITED_FOR]
 
     def _go_on(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        open_now = [asked for asked in self._asked.values() if not asked.answered]
-        late = [asked for asked in open_now if now >= self._due(asked)]
-        while self._waiting and len(open_now) - len(late) < AT_ONCE:
-            candidate = self._waiting.pop(0)
-            rtt = UNKNOWN_RTT_MS if candidate.rtt_ms is None else candidate.rtt_ms
-            patience = max(LEAST_PATIENCE_MS, _RTT_FACTOR * rtt)
-            asked = _Asked(now, now + patience)
-            self._asked[candidate.device] = asked
-            open_now.append(asked)
-            effects.append(AskPeer(candidate.device, self.budget.divided(self._parts)))
-        if self._waiting:
-            return effects
-        if not open_now:
+        effects = self._ask_more(now)
+        waited_for = self._waited_for()
+        all_late = all(now >= self._due(asked) for asked in waited_for)
+        # While not all are late there is either an empty place for each candidate, or no budget for one.
+        if (all_late and self._is_settled(waited_for)) or now >= self._give_up_at(waited_for):
             self.finished = True
-            return [*effects, Finished(complete=True)]
-        settled = self.answers > 0 and self._unchanged >= _SETTLED_ANSWERS
-        if (settled and len(late) == len(open_now)) or now >= self._give_up_at(open_now):
-            self.finished = True
-            return [*effects, Finished(complete=False)]
+            effects.append(Finished(complete=self._is_complete()))
         return effects
 
+    def _ask_more(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        on_time = sum(now < self._due(asked) for asked in self._waited_for())
+        failed = sum(asked.state is _State.FAILED for asked in self._asked.values())
+        if self._unchanged >= _SETTLED_ANSWERS:
+            self._waiting = [candidate for candidate in self._waiting if candidate.unknown]
+        while self._waiting and on_time < AT_ONCE and len(self._asked) - failed < self.budget.nodes:
+            candidate = self._waiting.pop(0)
+            self._asked[candidate.device] = _Asked(candidate, now)
+            on_time += 1
+            effects.append(AskPeer(candidate.device, self.budget.divided(self._parts)))
+        return effects
+
+    def _is_settled(self, waited_for: list[_Asked]) -> bool:
+        """Whether those who are overdue may be left out."""
+        return self._unchanged >= _SETTLED_ANSWERS or not any(map(self._may_surprise, waited_for))
+
+    def _is_complete(self) -> bool:
+        missing = (asked for asked in self._asked.values() if asked.state is not _State.ANSWERED)
+        return not any(map(self._may_surprise, missing))
+
+    def _may_surprise(self, asked: _Asked) -> bool:
+        # An answer that changed the top shows that not all summaries have arrived.
+        return asked.candidate.unknown or self._surprised
+
     def _due(self, asked: _Asked) -> float:
-        # Whoever is as fast as the slowest so far has answered by then.
-        return max(asked.due, asked.since + 1.5 * self._slowest)
+        """When a peer is overdue."""
+        peer = asked.candidate
+        if peer.silences:
+            # Who was silent lately is waited for no longer than others took.
+            patience = self._slowest if self.answers else LEAST_PATIENCE_MS
+        else:
+            patience = max(LEAST_PATIENCE_MS, _RTT_FACTOR * self._rtt(peer))
+            patience = max(patience, self._slowest * (_SLOWEST_FACTOR if peer.unknown else 1.0))
+        return max(asked.since + patience, asked.more_until)
+
+    def _rtt(self, peer: Candidate) -> float:
+        if peer.rtt_ms is not None:
+            return peer.rtt_ms
+        # Others' answers say how far away people are here; they took a round trip and the work.
+        return min(UNKNOWN_RTT_MS, self._slowest / 2) if self.answers else UNKNOWN_RTT_MS
 
     def _give_up_at(self, waited_for: list[_Asked]) -> float:
-        """When even an unsettled query stops waiting."""
-        if self.answers == 0:
+        """When even an unsettled query stops waiting; 0 when nobody is waited for."""
+        if not waited_for:
+            return 0.0
+        if not self.answers:
             return max(asked.since for asked in waited_for) + NOBODY_YET_MS
-        return max(2 * self._due(asked) - asked.since for asked in waited_for)
+        return max(asked.since + _LAST_FACTOR * (self._due(asked) - asked.since) for asked in waited_for)
 
 
 def _order(candidate: Candidate) -> tuple[int, float, bool, int, float, bytes]:
@@ -211,11 +284,12 @@ def _order(candidate: Candidate) -> tuple[int, float, bool, int, float, bytes]:
 class SeenQueries:
     """The ids of queries that were answered lately; a query that comes round again is not answered twice."""
 
-    def __init__(self, most: int = 4096) -> None:
+    def __init__(self, most: int = _MOST_SEEN) -> None:
         self._most = most
         self._seen: dict[bytes, None] = {}
 
     def is_new(self, query_id: bytes) -> bool:
+        """Whether the id was not seen before; remembers it."""
         if query_id in self._seen:
             return False
         self._seen[query_id] = None

@@ -6,17 +6,30 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pkn_protocol.text.analysis import analyse, normal_words
-from pkn_protocol.text.languages import STOP_WORDS, guess_language
+from pkn_protocol.text.languages import STEMMERS, STOP_WORDS, guess_language, primary
 
 MOST_CHARS = 1000
 """Nobody types more; a pasted page is a text, not a question."""
 MOST_TERMS = 64
+"""Terms to score and to exclude together; each costs a look into the index of everybody who is asked."""
 
 
 class BadQuery(ValueError):
     """A query that cannot be asked; the text says what to do."""
 
     code = "bad-query"
+
+
+class EmptyQuery(BadQuery):
+    """No word to look for."""
+
+
+class QueryTooLong(BadQuery):
+    """More than MOST_CHARS characters."""
+
+
+class TooManyTerms(BadQuery):
+    """More than MOST_TERMS terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,63 +42,88 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`terms` are scored (a phrase's words among them), `phrases` are lists of normal words that must follow
-    one another, `excluded` must not occur."""
+    """What was asked; `text` is as typed.
+
+    `terms` are scored (a phrase's words among them), `phrases` are lists of normal words that must follow one
+    another, `excluded` must not occur, nor `excluded_phrases` follow one another.
+    """
 
     text: str
     terms: tuple[Term, ...]
     phrases: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[Term, ...] = ()
+    excluded_phrases: tuple[tuple[str, ...], ...] = ()
 
     @property
     def required(self) -> tuple[Term, ...]:
-        """The terms of phrases: on summaries a phrase is tested as all of its words."""
+        """The terms of phrases that every sketch can tell: on summaries a phrase is tested as its words."""
+        return tuple(term for term in self._quoted() if not stop_languages(term.word))
+
+    def required_in(self, lang: str) -> tuple[Term, ...]:
+        """The terms of phrases that sketches of a language can tell; they do not have its stop words."""
+        return tuple(term for term in self._quoted() if primary(lang) not in stop_languages(term.word))
+
+    def _quoted(self) -> list[Term]:
         wanted = {word for phrase in self.phrases for word in phrase}
-        return tuple(term for term in self.terms if term.word in wanted)
+        return [term for term in self.terms if term.word in wanted]
+
+
+def stop_languages(word: str) -> frozenset[str]:
+    """The languages (primary subtags) in which a normal word is left out of sketches."""
+    return frozenset(lang for lang, words in STOP_WORDS.items() if word in words)
 
 
 def parse_query(text: str, langs: Collection[str]) -> Query:
-    """Read a query: words, "a phrase", -without. A quote that is not closed is a character like any other.
+    """Read a query: words, "a phrase", -without, -"without this phrase".
 
-    `langs` are the languages of what is held. Words that say nothing in the query's own language are left
-    out, unless nothing else would remain.
+    A quote that is not closed is a character like any other, and so is a dash with nothing behind it. `langs`
+    are the languages of what is held. Words that say nothing in the query's own language are left out, unless
+    nothing else would remain.
 
     Raises:
-        BadQuery: empty, too long, or with more than 64 words.
+        EmptyQuery, QueryTooLong, TooManyTerms: all of them BadQuery.
     """
     if len(text) > MOST_CHARS:
-        raise BadQuery(
+        raise QueryTooLong(
             f"the query has {len(text)} characters; at most {MOST_CHARS} are read: use fewer words"
         )
     plain: list[str] = []
     excluded: list[str] = []
     phrases: list[tuple[str, ...]] = []
-    for part, is_phrase, is_out in _parts(text):
+    excluded_phrases: list[tuple[str, ...]] = []
+    for part, quoted, out in _parts(text):
         words = normal_words(part)
-        if is_out:
+        if not words:
+            continue
+        if out and quoted and len(words) > 1:
+            excluded_phrases.append(tuple(words))
+        elif out:
             excluded += words
-        elif is_phrase and len(words) > 1:
-            phrases.append(tuple(words))
-            plain += words
         else:
             plain += words
-    if not plain:
-        raise BadQuery("there is no word to look for: type at least one")
-    if len(plain) + len(excluded) > MOST_TERMS:
-        raise BadQuery(f"more than {MOST_TERMS} words: use fewer")
+            if quoted:
+                phrases.append(tuple(words))
     spoken = guess_language(" ".join(plain), "")
     stop = STOP_WORDS.get(spoken, frozenset())
     telling = [word for word in plain if word not in stop] or plain
-    return Query(
+    known = {primary(lang) for lang in langs} & STEMMERS.keys()
+    query = Query(
         text=text,
-        terms=_terms(telling, langs),
+        terms=_terms(telling, known),
         phrases=tuple(phrases),
-        excluded=_terms(excluded, langs),
+        excluded=_terms(excluded, known),
+        excluded_phrases=tuple(excluded_phrases),
     )
+    if not query.terms:
+        raise EmptyQuery("there is no word to look for: type at least one")
+    outside = sum(map(len, excluded_phrases))
+    if len(query.terms) + len(query.excluded) + outside > MOST_TERMS:
+        raise TooManyTerms(f"more than {MOST_TERMS} words: use fewer")
+    return query
 
 
 def _parts(text: str) -> Iterator[tuple[str, bool, bool]]:
-    """(words, is a phrase, is excluded) in order."""
+    """(words, is quoted, is excluded) in order."""
     place = 0
     while place < len(text):
         if text[place].isspace():
@@ -106,11 +144,12 @@ def _parts(text: str) -> Iterator[tuple[str, bool, bool]]:
 
 
 def _terms(words: list[str], langs: Collection[str]) -> tuple[Term, ...]:
-    found: dict[str, Term] = {}
+    found: dict[tuple[str, int], Term] = {}
     for word in dict.fromkeys(words):
-        by_lang = [analyse(word, lang) for lang in {*langs, ""}]
+        # Items in a language without a stemmer are found by the word as it is.
+        by_lang = [analyse(word, lang) for lang in (*sorted(langs), "")]
         # A word of a script without spaces is as many terms as it has bigrams, others are one.
-        for place in range(max(map(len, by_lang), default=0)):
+        for place in range(max(map(len, by_lang))):
             stems = frozenset(stems[place] for stems in by_lang if len(stems) > place)
-            found.setdefault(f"{word}\0{place}" if place else word, Term(word, stems))
+            found.setdefault((word, place), Term(word, stems))
     return tuple(found.values())

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pkn_protocol.trust.graph import HANDED_ON
+
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """By distance (a stranger has None), and how much of a score age can take away at most."""
+    """By distance (a stranger has None), and how much of a score age can take away at most.
+
+    `crowd`: so many people a voucher may lift to the full factor of their distance; of more, each gets a part
+    of what lifts them above strangers.
+    """
 
     distance: Mapping[int | None, float] = field(
         default_factory=lambda: {0: 1.0, 1: 1.0, 2: 0.9, 3: 0.8, None: 0.6}
     )
+    crowd: int = 8
     age_share: float = 0.1
     half_life_days: float = 365.0
+
+    @property
+    def most(self) -> float:
+        """The greatest factor that a text score can be multiplied by."""
+        return max(self.distance.values())
 
 
 DEFAULT_WEIGHTS = Weights()
@@ -29,14 +41,21 @@ class Rank:
 
     text: float
     distance: float
+    crowd: float
     freshness: float
 
     @property
     def score(self) -> float:
-        return self.text * self.distance * self.freshness
+        return self.text * self.distance * self.crowd * self.freshness
 
     def explained(self) -> dict[str, float]:
-        return {"text": self.text, "distance": self.distance, "freshness": self.freshness}
+        """The factors by name; their product is the score."""
+        return {
+            "text": self.text,
+            "distance": self.distance,
+            "crowd": self.crowd,
+            "freshness": self.freshness,
+        }
 
 
 def rank(
@@ -47,13 +66,27 @@ def rank(
     claimed: int,
     received: int,
     now: int,
+    weight: float | None = None,
     weights: Weights = DEFAULT_WEIGHTS,
 ) -> Rank:
     """The rank of a hit; times in ms. Age counts from the earlier of claimed and first-seen time, and not at
-    all for pages and files."""
-    trust = weights.distance.get(distance, weights.distance[None])
+    all for pages and files. `weight` is the author's in the graph (`trust.graph.weights`), where it is known.
+    """
+    by_distance = weights.distance.get(distance, weights.distance[None])
+    crowd = _crowd(by_distance, distance, weight, weights)
     if kind in _AGELESS:
-        return Rank(text, trust, 1.0)
+        return Rank(text, by_distance, crowd, 1.0)
     days = max(0, now - min(claimed, received)) / DAY_MS
     fresh = 1.0 - weights.age_share * (1.0 - 0.5 ** (days / weights.half_life_days))
-    return Rank(text, trust, fresh)
+    return Rank(text, by_distance, crowd, fresh)
+
+
+def _crowd(by_distance: float, distance: int | None, weight: float | None, weights: Weights) -> float:
+    """What brings somebody from a crowd behind one voucher nearer to a stranger's factor."""
+    if weight is None or distance is None or distance < 2:
+        return 1.0
+    # What the only person that a voucher vouches for would weigh is 1 here, one of n is 1/n.
+    part = weight / HANDED_ON ** (distance - 1)
+    stranger = weights.distance[None]
+    lifted = stranger + (by_distance - stranger) * min(1.0, part * weights.crowd)
+    return lifted / by_distance

@@ -23,7 +23,7 @@ class Statistics:
     frequencies: tuple[int, ...]
 
     def weights(self) -> tuple[float, ...]:
-        """The inverse document frequency of each term."""
+        """The inverse document frequency of each term: positive, whatever figures a peer sends."""
         return tuple(log(1 + (max(self.documents, df) - df + 0.5) / (df + 0.5)) for df in self.frequencies)
 
 
@@ -35,7 +35,7 @@ def rounded(number: int) -> int:
 
 def bm25(classes: Sequence[int | None], length: int, statistics: Statistics) -> float:
     """The score of a document: `classes` has for each term its frequency class (0 to 3), or None."""
-    norm = K1 * (1 - B + B * length / max(statistics.mean_length, 1.0))
+    norm = _norm(length, statistics)
     score = 0.0
     for kind, weight in zip(classes, statistics.weights(), strict=True):
         if kind is not None:
@@ -47,12 +47,22 @@ def bm25(classes: Sequence[int | None], length: int, statistics: Statistics) -> 
 def score_documents(
     postings: Sequence[Mapping[int, int]], lengths: Mapping[int, int], statistics: Statistics
 ) -> dict[int, float]:
-    """Scores of all documents that have a term: `postings` has for each term document to class."""
-    mean = max(statistics.mean_length, 1.0)
-    norms = {doc: K1 * (1 - B + B * length / mean) for doc, length in lengths.items()}
+    """Scores of all documents that have a term, as `bm25` gives them.
+
+    `postings` has for each term document to class; `lengths` has all documents of `postings`.
+    """
+    # One division for each length and class that occurs instead of one for each posting.
+    saturated: dict[int, tuple[float, ...]] = {
+        length: tuple(f * (K1 + 1) / (f + _norm(length, statistics)) for f in CLASS_FREQUENCY)
+        for length in set(lengths.values())
+    }
+    gains = {doc: saturated[length] for doc, length in lengths.items()}
     scores: dict[int, float] = {}
     for found, weight in zip(postings, statistics.weights(), strict=True):
-        gains = [weight * frequency * (K1 + 1) for frequency in CLASS_FREQUENCY]
         for doc, kind in found.items():
-            scores[doc] = scores.get(doc, 0.0) + gains[kind] / (CLASS_FREQUENCY[kind] + norms.get(doc, K1))
+            scores[doc] = scores.get(doc, 0.0) + weight * gains[doc][kind]
     return scores
+
+
+def _norm(length: int, statistics: Statistics) -> float:
+    return K1 * (1 - B + B * length / max(statistics.mean_length, 1.0))

@@ -1,0 +1,77 @@
+"""What a record is found by, and its text score: a pure function of the signed record (SPEC, Search).
+
+An asker scores every answer by this and never by what the answerer claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.query import Query, Term
+from pkn_protocol.search.scoring import Statistics, bm25
+from pkn_protocol.text.analysis import analyse
+from pkn_protocol.text.languages import STEMMERS, primary
+from pkn_protocol.text.sketch import BadSketch, decode_sketch
+
+_DEFAULT_LANG = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The stems of a document with their frequency classes (0 to 3), and its length in stems."""
+
+    classes: dict[int, int]
+    length: int
+
+
+def terms_of(record: Record) -> Terms:
+    """What a record is found by: its sketch, its tags, and title and file name where there is no sketch.
+
+    A sketch that cannot be decoded counts as none. A tag's stem counts once, in class 0, unless the sketch
+    has it.
+    """
+    item = record.body
+    if not isinstance(item, Item):
+        return Terms({}, 0)
+    # Languages without a stemmer are all analysed alike; foreign names of languages make no caches.
+    lang = primary(item.lang or _DEFAULT_LANG)
+    lang = lang if lang in STEMMERS else ""
+    classes: dict[int, int] = {}
+    length = 0
+    if item.sketch is not None:
+        try:
+            sketch = decode_sketch(item.sketch)
+            classes, length = dict(sketch.classes), sketch.length
+        except BadSketch:
+            pass
+    extra = [stem for tag in item.tags for stem in analyse(tag, lang)]
+    if not classes:
+        extra += analyse(item.title, lang)
+        if item.name is not None:
+            extra += analyse(item.name, lang)
+    for stem in extra:
+        classes.setdefault(stem, 0)
+    return Terms(classes, max(length, len(extra), 1))
+
+
+def best_class(term: Term, classes: Mapping[int, int]) -> int | None:
+    """The highest frequency class that one of a term's stems has; None where none occurs."""
+    return max((classes[stem] for stem in term.stems if stem in classes), default=None)
+
+
+def text_score(record: Record, query: Query, statistics: Statistics) -> float | None:
+    """The BM25 score of a record; None where it does not match.
+
+    It has to have a term of the query, no excluded one, and all words of phrases (but stop words of its
+    language). Whether these words follow one another only the text can say.
+    """
+    terms = terms_of(record)
+    if any(best_class(term, terms.classes) is not None for term in query.excluded):
+        return None
+    lang = getattr(record.body, "lang", None) or ""
+    if any(best_class(term, terms.classes) is None for term in query.required_in(lang)):
+        return None
+    score = bm25([best_class(term, terms.classes) for term in query.terms], terms.length, statistics)
+    return score if score > 0 else None
