@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from pkn_protocol.control.status import LogLevel
@@ -20,6 +21,8 @@ from pknd.store.backups import make_backup, remove_backups
 from pknd.store.files import BlockFiles
 from pknd.store.readers import ReaderPool
 
+IN_FILE = 1
+"""The place of a block that has a file (SPEC, On disk)."""
 PAGES = b""
 """In place of a CID: pages of the database and backups hold what was deleted."""
 AT_ONCE_BYTES = 64 * 1024 * 1024
@@ -63,6 +66,8 @@ class Eraser:
         if not noted:
             return True
         try:
+            if PAGES in noted:
+                self.remove_stray_files()
             done = self._rewrite(however_large=however_large) if PAGES in noted else True
             self._remove_files(noted - {PAGES})
         except (sqlite3.Error, OSError) as error:
@@ -71,6 +76,13 @@ class Eraser:
         if done:
             self._connection.execute("DELETE FROM erasure WHERE cid = ?", (PAGES,))
         return done
+
+    def remove_stray_files(self) -> None:
+        """Delete files of blocks that no row tells of: their write was refused, or a crash came before it.
+
+        One that somebody is about to refer to is written again then (`put_block`).
+        """
+        self._files.remove_all(self._unneeded(self._files.held()))
 
     def _rewrite(self, *, however_large: bool) -> bool:
         remove_backups(self._path.parent)
@@ -94,7 +106,9 @@ class Eraser:
         return not busy
 
     def _remove_files(self, cids: set[bytes]) -> None:
-        held = "SELECT 1 FROM block WHERE cid = ?"
-        unneeded = [Cid(cid) for cid in cids if self._connection.execute(held, (cid,)).fetchone() is None]
-        self._files.remove_all(unneeded)
+        self._files.remove_all(self._unneeded(map(Cid, cids)))
         self._connection.executemany("DELETE FROM erasure WHERE cid = ?", [(cid,) for cid in cids])
+
+    def _unneeded(self, cids: Iterable[Cid]) -> list[Cid]:
+        in_file = "SELECT 1 FROM block WHERE cid = ? AND place = ?"
+        return [c for c in cids if self._connection.execute(in_file, (c, IN_FILE)).fetchone() is None]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pkn_protocol.records.ids import Cid, cid_text
+from pkn_protocol.records.ids import BadId, Cid, cid_text, parse_cid
 from pknd.store.backups import sync_path
 
 _UNFINISHED = "unfinished"
@@ -74,6 +74,12 @@ class BlockFiles:
                 folders.add(path.parent)
         for folder in folders:
             sync_path(folder)
+
+    def held(self) -> Iterator[Cid]:
+        """The blocks that have a file; names that are no CIDs are passed over."""
+        for path in self._folder.glob("??/*"):
+            with contextlib.suppress(BadId):
+                yield parse_cid(path.name)
 
     def remove_unfinished(self) -> None:
         """Delete what a run that was cut short left; before anything is written."""

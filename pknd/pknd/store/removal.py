@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId, Cid
 from pknd.search.index import remove_document
-from pknd.store.erasure import file_unneeded
+from pknd.store.erasure import IN_FILE, file_unneeded
 from pknd.store.records import get_row
 from pknd.store.sums import Row, take_from_sum
 from pknd.store.versions import refresh_item
-
-_IN_FILE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes]) -> None:
         if row is None:
             continue
         db.execute("DELETE FROM block WHERE cid = ?", (cid,))
-        if row[0] == _IN_FILE:
+        if row[0] == IN_FILE:
             file_unneeded(db, cid)
         if row[1] is not None:
             db.execute(

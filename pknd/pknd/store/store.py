@@ -111,12 +111,17 @@ class Store:
     async def maintain(self, *, now: int) -> None:
         """What is to be done now and then (the daemon calls this every few minutes; `now` in ms): a backup
         a day, and what erasure has left over. A failure is logged; the next call tries again."""
-        await self._writer.write(lambda _: self._eraser.erase(however_large=True), alone=True)
+
+        def tidy(_: sqlite3.Connection) -> None:
+            self._eraser.remove_stray_files()
+            self._eraser.erase(however_large=True)
+
         try:
+            await self._writer.write(tidy, alone=True)
             if await asyncio.to_thread(backup_is_due, self.home, now=now):
                 await self.back_up()
         except Exception as error:
-            log.event("store.backup_failed", LogLevel.WARNING, error=str(error))
+            log.event("store.maintenance_failed", LogLevel.WARNING, error=str(error))
 
     async def close(self) -> None:
         """Finish all accepted writes, then close."""

@@ -124,6 +124,27 @@ async def test_a_file_that_came_back_before_it_was_deleted_stays(
     assert await store.read(lambda db: get_block(db, store.files, cid)) == block
 
 
+async def test_the_file_of_a_block_whose_write_was_refused_does_not_stay(store: Store, anna: Person) -> None:
+    block = os.urandom(IN_ROW_BYTES + 1)
+    cid = raw_cid(block)
+    kept = raw_cid(block + b"2")
+    note = anna.note("Note", payload=Payload("text/plain", len(block) + 1, kept))
+
+    def refused(db: sqlite3.Connection) -> None:
+        put_block(db, store.files, cid, block, record=1)
+        raise LookupError
+
+    def fill(db: sqlite3.Connection) -> None:
+        anna.join(db)
+        put_block(db, store.files, kept, block + b"2", record=ingest(db, note, now=NOW).rowid)
+
+    await store.write(fill)
+    with pytest.raises(LookupError):
+        await store.write(refused)
+    await store.maintain(now=NOW)
+    assert block_files(store.files) == [store.files.path(kept)]
+
+
 def test_who_may_see_one_of_its_items_may_have_a_block(
     db: sqlite3.Connection, files: BlockFiles, anna: Person, bruno: Person
 ) -> None:
