@@ -217,11 +217,11 @@ class PeerSync:
     async def _on_push(self, push: m.Push) -> None:
         # Known by its author's hash before anything is decoded: what is not wanted costs nothing.
         if push.author in {self._key.hash(author) for author in self._wanted}:
+            self.records_in += len(push.blocks)
             await self._take(push.blocks)
 
     async def _take(self, blocks: Sequence[bytes]) -> Taken:
         wanted = self._wanted.keys() | {self.link.peer.author}
-        self.records_in += len(blocks)
         taken = await self._intake.take(blocks, lambda author: author in wanted)
         for reason, ids in taken.refused.items():
             await self.link.send(m.Refused(tuple(ids[: m.MOST_FETCHED]), reason[:200]))
@@ -335,6 +335,7 @@ class PeerSync:
         async for reply in self.link.stream(m.Fetch(ids), timeout_s=FETCH_TIMEOUT_S):
             if isinstance(reply, m.Records):
                 blocks += reply.blocks
+        self.records_in += len(blocks)
         await self._take(blocks)
 
     async def _sums(self, at: int) -> SumTable:

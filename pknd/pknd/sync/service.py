@@ -89,6 +89,12 @@ class Sync:
         finally:
             if self._peers.get(link.peer.device) is peer:
                 del self._peers[link.peer.device]
+            log.event(
+                "sync.ended",
+                device=link.peer.device.hex()[:16],
+                records_in=peer.records_in,
+                records_out=peer.records_out,
+            )
 
     async def receive(self, link: PeerLink, message: m.Message) -> None:
         """Take a message; one that comes before `serve` has begun waits for it."""
