@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from pkn_protocol.control.errors import Candidate, ErrorCode
-from pkn_protocol.records.ids import AuthorId, did_key
+from pkn_protocol.records.ids import AuthorId, BadId, did_key, parse_did_key
 from pknd.errors import DomainError
 from pknd.people.view import PeopleView
 from pknd.store.people import holder_of_petname, known_authors
@@ -13,6 +13,8 @@ from pknd.store.people import holder_of_petname, known_authors
 _BEGINNING = "z6Mk"
 _LEAST_CHARS = 8
 _ME = ("me", "self")
+_SHORTEST_KEY = 55
+"""A whole did:key of an Ed25519 key has 56 or 57 characters; a shorter one is a beginning."""
 
 
 def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorId:
@@ -27,8 +29,12 @@ def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorI
     if text.lower() in _ME:
         return view.me
     everybody = {did_key(author): author for author in {*known_authors(db), view.me}}
-    if text in everybody:
-        return everybody[text]
+    if text.startswith("did:key:") and len(text) > _SHORTEST_KEY:
+        # A whole key names its person even before anything of theirs is here.
+        try:
+            return parse_did_key(text)
+        except BadId as error:
+            raise DomainError(ErrorCode.BAD_REFERENCE, f"{typed} is no person's key: {error}") from error
     start = text.removeprefix("did:key:").removeprefix(_BEGINNING)
     if len(start) >= _LEAST_CHARS:
         found = [key for key in sorted(everybody) if key.startswith(f"did:key:{_BEGINNING}{start}")]
