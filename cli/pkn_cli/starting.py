@@ -73,7 +73,7 @@ def _failed(errors: IO[bytes], status: int, log: str) -> Failure:
     lines = errors.read().decode("utf-8", "replace").strip().splitlines()
     if not lines:
         return Failure("start-failed", f"pknd ended with status {status} without a word", f"see {log}")
-    return Failure("start-failed", lines[-1].removeprefix(_PREFIX))
+    return Failure("start-failed", f"pknd did not start: {lines[-1].removeprefix(_PREFIX)}")
 
 
 def wait_for_end(pid: int) -> bool:

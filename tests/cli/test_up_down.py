@@ -133,7 +133,7 @@ def test_on_a_terminal_the_name_is_asked_for(
 def test_a_daemon_that_dies_at_the_start_says_why(start: Start) -> None:
     done = start("up", "--name", "Ada", "--listen", "*:7867")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "pkn: port 7867 is taken; choose another with --listen\n"
+    assert done.stderr == "pkn: pknd did not start: port 7867 is taken; choose another with --listen\n"
 
 
 def test_down_waits_for_the_end(start: Start, home: Path) -> None:

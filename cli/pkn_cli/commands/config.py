@@ -9,9 +9,13 @@ from pkn_cli.command import DefaultGroup, command
 from pkn_cli.context import App
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_table
+from pkn_cli.output.terminal import clip, columns
 from pkn_cli.reading import read
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.status import Setting, SettingRequest, Settings
+
+# On a terminal, so that there is room for the meaning; `pkn config get` shows all of it.
+_VALUE_COLUMNS = 24
 
 
 @click.group("config", cls=DefaultGroup, default="list")
@@ -32,7 +36,15 @@ def list_settings(app: App) -> None:
         return
     print_table(
         ["setting", "value", "from", "meaning"],
-        [[one.key, one.value, one.source.value, one.meaning] for one in read(Settings, reply).settings],
+        [
+            [
+                one.key,
+                clip(one.value, _VALUE_COLUMNS) if columns() else one.value,
+                one.source.value,
+                one.meaning,
+            ]
+            for one in read(Settings, reply).settings
+        ],
         flexible=3,
     )
 

@@ -7,7 +7,7 @@ import click
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.output.amounts import age, moment, size
+from pkn_cli.output.amounts import ago, moment, size
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.people import standing
 from pkn_cli.output.references import device_ref, key_ref, person_name
@@ -103,7 +103,7 @@ def print_peer(peer: Peer) -> None:
 def _state(peer: Peer) -> str:
     if peer.state is PeerState.ONLINE:
         return "online"
-    return "offline" if peer.last_seen is None else f"seen {age(peer.last_seen)} ago"
+    return "offline" if peer.last_seen is None else f"seen {ago(peer.last_seen)}"
 
 
 def _rtt(peer: Peer) -> str:

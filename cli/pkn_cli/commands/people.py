@@ -11,7 +11,7 @@ from pkn_cli.output.people import print_person, seen, standing
 from pkn_cli.output.references import person_name, person_ref
 from pkn_cli.output.tables import print_table
 from pkn_cli.reading import read
-from pkn_protocol.control.people import People, Person
+from pkn_protocol.control.people import People, Person, Trust
 
 
 @command(
@@ -44,8 +44,8 @@ def _print_all(app: App, known: People) -> None:
         [
             [
                 person_ref(one.id, one.petname),
-                person_name(one.petname, one.name),
-                standing(one.trust, one.distance),
+                "you" if one.trust is Trust.SELF else person_name(one.petname, one.name),
+                "" if one.trust is Trust.SELF else standing(one.trust, one.distance),
                 one.items,
                 one.devices,
                 seen(one).removeprefix("seen "),

@@ -36,9 +36,10 @@ def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
     """
     found = read(Person, app.client.get(path_of("people", person)))
     if not yes and can_ask():
-        app.note(f"They say:     {claimed_name(found.name) if found.name else 'no name'}")
-        app.note(f"Id:           {found.id}")
-        app.note(f"Fingerprint:  {found.fingerprint}")
+        # Whatever --json says: nobody should answer a question without these.
+        click.echo(f"They say:     {claimed_name(found.name or '')}", err=True)
+        click.echo(f"Id:           {harmless(found.id)}", err=True)
+        click.echo(f"Fingerprint:  {harmless(found.fingerprint)}", err=True)
         confirm("Are these the six words that they read to you?", otherwise="nobody was trusted")
     # The full id, so that what was confirmed is what is trusted.
     reply = app.client.ask("POST", path_of("people", found.id, "trust"), body=to_json(TrustRequest(petname)))

@@ -35,6 +35,12 @@ def age(time_ms: int, now_ms: int | None = None) -> str:
     return span(seconds) if seconds >= 0 else f"in {span(-seconds)}"
 
 
+def ago(time_ms: int, now_ms: int | None = None) -> str:
+    """`3 d ago`, or `in 3 h`."""
+    text = age(time_ms, now_ms)
+    return text if text.startswith("in ") else f"{text} ago"
+
+
 def moment(time_ms: int) -> str:
     """A moment in local time, to the minute; a time that no calendar has is given in milliseconds."""
     try:

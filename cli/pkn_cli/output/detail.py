@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pkn_cli.output.amounts import age, count, moment, size
+from pkn_cli.output.amounts import ago, count, moment, size
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.items import title_of
 from pkn_cli.output.references import author_name, distance_name, item_ref, key_ref
@@ -28,7 +28,7 @@ def detail_lines(item: ItemDetail) -> Iterator[str]:
         yield f"(cut here; pkn get {item_ref(item.id)} -o FILE gets all of it)"
     for comment in item.comments:
         yield ""
-        yield f"{bold(_called(comment, own=False))}, {age(comment.time)} ago:"
+        yield f"{bold(_called(comment, own=False))}, {ago(comment.time)}:"
         yield from (f"  {line}" for line in harmless(comment.text, lines=True).split("\n"))
 
 
@@ -42,7 +42,7 @@ def _fields(item: ItemDetail) -> list[tuple[str, str]]:
     return [
         ("item", harmless(item.id)),
         ("author", author),
-        ("written", f"{moment(item.time)} ({age(item.time)} ago)"),
+        ("written", f"{moment(item.time)} ({ago(item.time)})"),
         ("dated", "" if item.dated is None else moment(item.dated)),
         ("expires", "" if item.expires is None else moment(item.expires)),
         ("kind", ", ".join(part for part in content if part)),

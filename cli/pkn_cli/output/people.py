@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkn_cli.output.amounts import age, count
+from pkn_cli.output.amounts import ago, count
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.references import claimed_name, distance_name, key_ref
 from pkn_cli.output.tables import print_fields
@@ -14,7 +14,8 @@ def print_person(person: Person) -> None:
     print_fields(
         [
             ("you call them", harmless(person.petname or "")),
-            ("they say", claimed_name(person.name) if person.name else "no name"),
+            ("they say", "" if person.trust is Trust.SELF else claimed_name(person.name or "")),
+            ("name", harmless(person.name or "") if person.trust is Trust.SELF else ""),
             ("id", harmless(person.id)),
             ("fingerprint", harmless(person.fingerprint)),
             ("trust", trust_line(person)),
@@ -43,4 +44,4 @@ def standing(trust: Trust, distance: int | None) -> str:
 def seen(person: Person) -> str:
     if person.online:
         return "online"
-    return "never seen" if person.last_seen is None else f"seen {age(person.last_seen)} ago"
+    return "never seen" if person.last_seen is None else f"seen {ago(person.last_seen)}"

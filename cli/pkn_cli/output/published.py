@@ -13,7 +13,7 @@ from pkn_protocol.control.items import Published
 
 def print_published(app: App, item: Published) -> None:
     """Reference and title, kind and size, and who may read it."""
-    facts = ", ".join([harmless(item.kind), size(item.size), _readers(item)])
+    facts = ", ".join([harmless(item.kind), *([size(item.size)] if item.size else []), _readers(item)])
     app.say(f"{accent(item_ref(item.id))}  {bold(title_of(item.title))}  ({facts})")
     for warning in item.warnings:
         app.note(f"pkn: {warning}")

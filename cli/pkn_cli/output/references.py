@@ -44,7 +44,7 @@ def person_ref(person: str, petname: str | None) -> str:
 
 def claimed_name(name: str) -> str:
     """A name that somebody gave themselves, never to be taken for one that the user chose."""
-    return f"~{harmless(name)} (claimed)"
+    return f"~{harmless(name)} (claimed)" if name else "no name"
 
 
 def author_name(author: str, name: str, *, claimed: bool, own: bool) -> str:

@@ -30,9 +30,9 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, fle
         for row in cells:
             row[flexible] = clip(row[flexible], most)
     styled = [[accent(row[0]), *row[1:]] for row in cells]
-    heads = [bold(header) for header in headers]
-    # Without disable_numparse a reference of digits alone, or 12e4567890, would be rewritten as a number.
-    text = tabulate(styled, headers=heads, tablefmt="plain", disable_numparse=True)
+    # The headers as a row, because tabulate makes columns under headers two wider than they need be. Without
+    # disable_numparse a reference of digits alone, or 12e4567890, would be rewritten as a number.
+    text = tabulate([[bold(header) for header in headers], *styled], tablefmt="plain", disable_numparse=True)
     for line in text.splitlines():
         click.echo(line.rstrip())
 
