@@ -1,20 +1,17 @@
-"""What strangers and addresses may use before they are known (SPEC, Channel, Budgets)."""
+"""What strangers, peers and networks may use (SPEC, Transport, Limits). Time is a number, passed in."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from dataclasses import dataclass
 
-STRANGERS = 32
-"""Connections of people outside the horizon at one time."""
-PER_ADDRESS = 64
-"""Connections from one /24 or /64 at one time: a team behind one address, not a flood."""
-NEW_PER_MINUTE = 240
-"""Handshakes begun from one /24 or /64."""
-HANDSHAKE_SECONDS = 5.0
+from pknd.channel.limits import Limits
+
 _MOST_TRACKED = 4096
+"""Networks remembered; the one not heard of for longest is forgotten first."""
+_BURST_SHARE = 0.5
+"""Half of a minute's connections may come at once."""
 
 
 def network_of(address: str) -> str:
@@ -29,42 +26,94 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network(f"{parsed}/{prefix}", strict=False))
 
 
-@dataclass(slots=True)
-class _Use:
-    open: int = 0
-    begun: deque[float] = field(default_factory=deque)
+class Bucket:
+    """A token bucket: `burst` at once, `rate` a second after that."""
 
+    def __init__(self, burst: float, rate: float, now: float) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._left = burst
+        self._at = now
 
-class AddressBudgets:
-    """Counts connections by network; `clock` gives seconds that only go forward."""
+    def charge(self, cost: float, now: float) -> float:
+        """Take `cost`; the seconds until it is paid for (0: at once)."""
+        self._refill(now)
+        self._left -= cost
+        return max(0.0, -self._left / self._rate)
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._uses: dict[str, _Use] = {}
-
-    def enter(self, address: str) -> bool:
-        """Whether one more connection is let in; if so, `leave` must follow."""
-        now = self._clock()
-        self._forget(now)
-        use = self._uses.setdefault(network_of(address), _Use())
-        while use.begun and use.begun[0] < now - 60:
-            use.begun.popleft()
-        if use.open >= PER_ADDRESS or len(use.begun) >= NEW_PER_MINUTE:
+    def allows(self, cost: float, now: float) -> bool:
+        """Take `cost` if it is there."""
+        self._refill(now)
+        if self._left < cost:
             return False
-        use.open += 1
-        use.begun.append(now)
+        self._left -= cost
         return True
 
-    def leave(self, address: str) -> None:
-        use = self._uses.get(network_of(address))
-        if use is not None:
-            use.open = max(0, use.open - 1)
+    def _refill(self, now: float) -> None:
+        self._left = min(self._burst, self._left + max(0.0, now - self._at) * self._rate)
+        self._at = now
 
-    def _forget(self, now: float) -> None:
-        if len(self._uses) < _MOST_TRACKED:
-            return
-        idle = [
-            k for k, use in self._uses.items() if not use.open and (not use.begun or use.begun[-1] < now - 60)
-        ]
-        for key in idle:
-            del self._uses[key]
+
+@dataclass(slots=True)
+class _Network:
+    bucket: Bucket
+    unfinished: int = 0
+
+
+class ArrivalBudgets:
+    """Connections that have not said who they are: how many at once and how many a minute, in all and from
+    each network."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._networks: OrderedDict[str, _Network] = OrderedDict()
+        self.unfinished = 0
+
+    def enter(self, address: str, now: float) -> str | None:
+        """Why one more connection is not let in. None: it is, and `leave` must follow."""
+        name = network_of(address)
+        network = self._networks.get(name)
+        if network is None:
+            burst = max(1.0, self._limits.new_per_minute * _BURST_SHARE)
+            network = _Network(Bucket(burst, self._limits.new_per_minute / 60, now))
+            self._networks[name] = network
+            self._forget()
+        self._networks.move_to_end(name)
+        if self.unfinished >= self._limits.unfinished:
+            return "too many unfinished handshakes"
+        if network.unfinished >= self._limits.unfinished_per_network:
+            return "too many unfinished handshakes from this network"
+        if not network.bucket.allows(1, now):
+            return "too many connections a minute from this network"
+        network.unfinished += 1
+        self.unfinished += 1
+        return None
+
+    def leave(self, address: str) -> None:
+        """A connection that was let in said who it is, or went away."""
+        self.unfinished = max(0, self.unfinished - 1)
+        network = self._networks.get(network_of(address))
+        if network is not None:
+            network.unfinished = max(0, network.unfinished - 1)
+
+    def _forget(self) -> None:
+        while len(self._networks) > _MOST_TRACKED:
+            idle = next((name for name, use in self._networks.items() if not use.unfinished), None)
+            if idle is None:
+                return
+            del self._networks[idle]
+
+
+class Meter:
+    """Counts what a peer sends unasked against its own budget, and against one that it shares."""
+
+    def __init__(self, limits: Limits, now: float, shared: Bucket | None = None) -> None:
+        self._frame_cost = limits.frame_cost
+        self._own = Bucket(limits.peer_burst, limits.peer_rate, now)
+        self._shared = shared
+
+    def charge(self, frame_bytes: int, now: float) -> float:
+        """Count a frame; the seconds to wait before the next is read."""
+        cost = frame_bytes + self._frame_cost
+        wait = self._own.charge(cost, now)
+        return max(wait, self._shared.charge(cost, now)) if self._shared is not None else wait

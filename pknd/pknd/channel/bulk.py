@@ -1,137 +1,180 @@
-"""Blocks over HTTP: given to who may see them, taken only from the device that was authenticated."""
+"""Fetching blocks over HTTP, only from the certificate that was authenticated (SPEC, Transport, Blocks)."""
 
 from __future__ import annotations
 
 import asyncio
-from base64 import urlsafe_b64encode
+import re
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 import aiohttp
-from aiohttp import web
 
-from pkn_protocol.records.ids import BadId, Cid, cid_text, matches, parse_cid
+from pkn_protocol.control.status import LogLevel
+from pkn_protocol.records.ids import Cid, cid_text, matches
 from pkn_protocol.records.walk import BadBlock
+from pknd import log
+from pknd.channel.blocks import token_text
+from pknd.channel.limits import PIECE_BYTES, Limits
+from pknd.channel.partials import Partials
 from pknd.sync.link import LinkClosed
 
-PIECE_BYTES = 256 * 1024
-"""Over TLS, writes of this size were several times faster than the library's file response."""
-BLOCK_SECONDS = 60.0
-_TRIES = 3
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
+_MOST_CONNECTIONS = 64
 
 
-class FromPeer(Protocol):
-    """What is known of the connection that a block is fetched for."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a peer gives blocks: the SHA-256 of its certificate, and the token that opens them."""
 
-    @property
-    def remote(self) -> tuple[str, int]: ...
-
-    @property
-    def outbound(self) -> bool: ...
+    host: str
+    port: int
+    certificate: bytes
+    token: bytes
 
     @property
-    def peer(self) -> PeerKnown: ...
+    def origin(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"https://{host}:{self.port}"
 
 
-class PeerKnown(Protocol):
-    @property
-    def token(self) -> bytes: ...
-
-    @property
-    def certificate(self) -> bytes: ...
-
-    @property
-    def port(self) -> int: ...
+class _BrokenOff(Exception):
+    """The transfer ended early; it can go on where it stopped."""
 
 
-def token_text(token: bytes) -> str:
-    return urlsafe_b64encode(token).decode("ascii").rstrip("=")
+class BulkClient:
+    """Fetches blocks from all peers; `partials` None: what broke off is forgotten."""
 
+    def __init__(self, limits: Limits, partials: Partials | None = None) -> None:
+        self._limits = limits
+        self._partials = partials
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_MOST_CONNECTIONS, limit_per_host=limits.bulk_at_once),
+            timeout=aiohttp.ClientTimeout(
+                total=limits.bulk_block_seconds,
+                sock_connect=limits.bulk_connect_seconds,
+                sock_read=limits.bulk_read_seconds,
+            ),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
 
-async def fetch_block(
-    client: aiohttp.ClientSession, link: FromPeer, cid: Cid, most_bytes: int
-) -> bytes | None:
-    """A block from a peer's listener. A transfer that breaks off goes on where it stopped.
+    async def close(self) -> None:
+        await self._http.close()
 
-    The certificate's digest is compared before the request is sent, so the token reaches nobody else.
+    async def fetch(
+        self, source: Source, cid: Cid, *, most_bytes: int, alive: Callable[[], bool]
+    ) -> bytes | None:
+        """A block, verified; None where the peer does not give it. A transfer that breaks off goes on where
+        it stopped while the connection to the peer is `alive`, and in a later call.
 
-    Raises:
-        LinkClosed: nothing can be had there. BadBlock: longer than announced, or not the block.
-    """
-    host = link.remote[0]
-    port = link.remote[1] if link.outbound else link.peer.port
-    if port == 0:
-        return None
-    address = f"[{host}]" if ":" in host else host
-    url = f"https://{address}:{port}/v1/blocks/{cid_text(cid)}"
-    data = bytearray()
-    for attempt in range(_TRIES):
+        Raises:
+            LinkClosed: it cannot be had there now. BadBlock: longer than announced, or not the block.
+        """
+        kept = await self._kept(cid, most_bytes)
+        data = bytearray(kept)
         try:
-            async with asyncio.timeout(BLOCK_SECONDS):
-                if not await _read_into(client, url, link, data, most_bytes):
+            block = await self._fetch(source, cid, data, most_bytes, alive)
+        except BaseException:
+            if self._partials is not None and len(data) > len(kept):
+                await _though_cancelled(asyncio.to_thread(self._partials.save, cid, bytes(data)))
+            raise
+        if self._partials is not None and kept and block is not None:
+            await asyncio.to_thread(self._partials.drop, cid)
+        return block
+
+    async def _kept(self, cid: Cid, most_bytes: int) -> bytes:
+        if self._partials is None:
+            return b""
+        return await asyncio.to_thread(self._partials.load, cid, most_bytes)
+
+    async def _fetch(
+        self, source: Source, cid: Cid, data: bytearray, most_bytes: int, alive: Callable[[], bool]
+    ) -> bytes | None:
+        # The beginning may be another peer's: if the whole is wrong, this one is not at fault yet.
+        foreign = bool(data)
+        tries = self._limits.bulk_tries
+        while True:
+            try:
+                if not await self._read(source, cid, data, most_bytes):
                     return None
-            break
-        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
-            if attempt == _TRIES - 1:
-                raise LinkClosed("the transfer broke off") from error
-        except aiohttp.ServerFingerprintMismatch as error:
-            raise LinkClosed("another device answers where blocks were promised") from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise LinkClosed(f"blocks cannot be had: {error}") from error
-    block = bytes(data)
-    if not matches(cid, block):
-        raise BadBlock("a block does not have the digest that its name says")
-    return block
-
-
-async def _read_into(
-    client: aiohttp.ClientSession, url: str, link: FromPeer, data: bytearray, most_bytes: int
-) -> bool:
-    headers = {"Authorization": f"Bearer {token_text(link.peer.token)}"}
-    if data:
-        headers["Range"] = f"bytes={len(data)}-"
-    fingerprint = aiohttp.Fingerprint(link.peer.certificate)
-    async with client.get(url, headers=headers, ssl=fingerprint, allow_redirects=False) as response:
-        if response.status == 200:
+            except _BrokenOff as error:
+                tries -= 1
+                if tries <= 0 or not alive():
+                    raise LinkClosed(f"the transfer broke off: {error}") from error
+                log.event("channel.transfer_resumed", LogLevel.DEBUG, at=len(data), reason=str(error))
+                continue
+            block = bytes(data)
+            if await asyncio.to_thread(matches, cid, block):
+                return block
             data.clear()
-        elif response.status != 206:
-            return False
-        async for piece in response.content.iter_chunked(PIECE_BYTES):
-            data += piece
-            if len(data) > most_bytes:
-                raise BadBlock(f"a block longer than the {most_bytes} bytes that were announced")
+            if not foreign:
+                raise BadBlock("a block does not have the digest that its name says")
+            foreign = False
+
+    async def _read(self, source: Source, cid: Cid, data: bytearray, most_bytes: int) -> bool:
+        """Read the rest of a block into `data`; False where the peer has none to give."""
+        headers = {"Authorization": f"Bearer {token_text(source.token)}"}
+        if data:
+            headers["Range"] = f"bytes={len(data)}-"
+        try:
+            # Compared after TLS and before the request is sent: no other certificate gets the token.
+            async with self._http.get(
+                f"{source.origin}/v1/blocks/{cid_text(cid)}",
+                headers=headers,
+                ssl=aiohttp.Fingerprint(source.certificate),
+                allow_redirects=False,
+            ) as response:
+                if not _begins_right(response, data, most_bytes):
+                    return False
+                async for piece in response.content.iter_chunked(PIECE_BYTES):
+                    data += piece
+                    if len(data) > most_bytes:
+                        data.clear()
+                        raise BadBlock(f"a block longer than the {most_bytes} bytes that were announced")
+        except aiohttp.ServerFingerprintMismatch as error:
+            raise LinkClosed("another certificate is shown where blocks were promised") from error
+        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                raise LinkClosed(f"blocks cannot be had: {error.strerror or error}") from error
+            raise _BrokenOff(type(error).__name__) from error
+        except aiohttp.SocketTimeoutError as error:
+            raise _BrokenOff("nothing came for too long") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise LinkClosed(f"blocks cannot be had: {error or 'too slow'}") from error
+        return True
+
+
+def _begins_right(response: aiohttp.ClientResponse, data: bytearray, most_bytes: int) -> bool:
+    """Check status and range against what was asked; `data` is emptied where it begins anew."""
+    status = response.status
+    if status == 404:
+        return False
+    if status == 416 and data:
+        # What was kept is longer than the block: it was never a beginning of it.
+        data.clear()
+        raise _BrokenOff("the range is beyond the block")
+    if status == 206:
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if found is None or int(found[1]) != len(data) or int(found[2]) + 1 != int(found[3]):
+            raise BadBlock("another range than was asked for")
+        length = int(found[3])
+    elif status == 200:
+        data.clear()
+        length = response.content_length or 0
+    else:
+        raise LinkClosed(f"blocks cannot be had: HTTP {status}")
+    if length > most_bytes:
+        raise BadBlock(f"a block of {length} bytes where {most_bytes} were announced")
     return True
 
 
-async def give_block(
-    request: web.Request, read: Callable[[Cid], Awaitable[bytes | None]]
-) -> web.StreamResponse:
-    """Answer a request for a block, or for its rest; the same answer for absent and forbidden."""
+async def _though_cancelled(work: Awaitable[None]) -> None:
+    """Finish a short piece of work even while being cancelled."""
+    task = asyncio.ensure_future(work)
     try:
-        cid = parse_cid(request.match_info["cid"])
-    except BadId:
-        return web.Response(status=404)
-    block = await read(cid)
-    if block is None:
-        return web.Response(status=404)
-    try:
-        wanted = request.http_range
-    except ValueError:
-        return web.Response(status=416)
-    start = wanted.start or 0
-    stop = len(block) if wanted.stop is None else min(wanted.stop, len(block))
-    if start < 0 or (start >= stop and len(block) > 0):
-        return web.Response(status=416, headers={"Content-Range": f"bytes */{len(block)}"})
-    partial = start > 0 or stop < len(block)
-    response = web.StreamResponse(status=206 if partial else 200)
-    response.content_type = "application/octet-stream"
-    response.content_length = stop - start
-    response.headers["Accept-Ranges"] = "bytes"
-    if partial:
-        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(block)}"
-    await response.prepare(request)
-    view = memoryview(block)
-    for at in range(start, stop, PIECE_BYTES):
-        await response.write(view[at : min(stop, at + PIECE_BYTES)])
-    await response.write_eof()
-    return response
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

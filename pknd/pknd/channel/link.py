@@ -4,118 +4,129 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TypeAlias
-
-import aiohttp
-from aiohttp import web
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import NoReturn, TypeAlias
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.handshake import PeerAuthenticated
-from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import Cid
 from pknd import log
+from pknd.channel.budgets import Meter
+from pknd.channel.frames import FrameSocket, SocketEnded
+from pknd.channel.limits import Limits
+from pknd.channel.mailbox import Mailbox
+from pknd.channel.requests import OwnRequests, PeerRequests
 from pknd.sync.link import LinkClosed
 
-Socket: TypeAlias = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+ServeHandler: TypeAlias = Callable[["Link"], Coroutine[None, None, None]]
 RequestHandler: TypeAlias = Callable[["Link", m.Message], AsyncIterator[m.Message]]
 MessageHandler: TypeAlias = Callable[["Link", m.Message], Awaitable[None]]
 FetchBlock: TypeAlias = Callable[["Link", Cid, int], Awaitable[bytes | None]]
 
-OUTBOX = 128
-"""Messages waiting for a peer that reads slowly; at 256 KiB each this bounds the memory that it costs."""
-SLOW_SECONDS = 30.0
-"""A peer that takes nothing for so long is dropped."""
-PING_SECONDS = 20.0
-PING_TIMEOUT_SECONDS = 15.0
-REQUESTS_AT_ONCE = 16
-"""Requests of a peer that are worked on together; further ones wait."""
-REPLIES_WAITING = 64
 _REQUESTS = (m.Ping, m.Fetch, m.Have, m.Ask)
+VIOLATIONS = frozenset(
+    {
+        CloseCode.BAD_MESSAGE,
+        CloseCode.TOO_LARGE,
+        CloseCode.BAD_PROOF,
+        CloseCode.OVER_BUDGET,
+        CloseCode.BAD_RECORD,
+    }
+)
+"""Ends that are the other side's doing and are remembered; a slow or vanished peer has done nothing wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnd:
+    """Why a connection ended, and whether the peer said so."""
+
+    code: CloseCode
+    reason: str
+    by_peer: bool = False
+
+    @property
+    def is_violation(self) -> bool:
+        return not self.by_peer and self.code in VIOLATIONS
+
+
+class _Ended(Exception):
+    def __init__(self, end: LinkEnd) -> None:
+        super().__init__(end.reason)
+        self.end = end
+
+
+_LOST = LinkEnd(CloseCode.GOING_AWAY, "the connection was lost", by_peer=True)
+_FAULT_HERE = LinkEnd(CloseCode.INTERNAL, "an error on this side")
 
 
 class Link:
-    """Made after the handshake; `run` lives as long as the connection."""
+    """Made after the handshake; `run` lives as long as the connection.
+
+    `remote` is the dialled host and port, or those that a peer dialled from; `own_token` opens this side's
+    blocks. Bytes are those of messages and blocks, without TLS.
+    """
 
     def __init__(
         self,
-        socket: Socket,
+        socket: FrameSocket,
         peer: PeerAuthenticated,
         *,
         outbound: bool,
         remote: tuple[str, int],
         own_token: bytes,
         fetch: FetchBlock,
+        meter: Meter,
+        clock: Callable[[], float],
+        limits: Limits,
     ) -> None:
         self.peer = peer
         self.outbound = outbound
         self.remote = remote
         self.own_token = own_token
+        self.since = clock()
         self.rtt_ms: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
+        self.records_in = 0
+        self.records_out = 0
+        self.ended: LinkEnd | None = None
+        self.blocks_being_given = 0
         self._socket = socket
         self._fetch = fetch
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX)
-        self._replies: dict[int, asyncio.Queue[m.Message]] = {}
-        self._next_request = 1
-        self._working: dict[int, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
-        self._ended = asyncio.Event()
-        self._said: tuple[CloseCode, str] | None = None
+        self._meter = meter
+        self._clock = clock
+        self._limits = limits
+        self._outbox: Mailbox[bytes] = Mailbox(limits.outbox_frames, limits.outbox_bytes)
+        self._inbox: Mailbox[m.Message] = Mailbox(limits.inbox_frames, limits.inbox_bytes)
+        self._own = OwnRequests(self._put, self._put_first, limits)
+        self._early: bytes | None = None
+        self._closing: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
+        self._over = asyncio.Event()
+        self._heard_at = self.since
+        self._taking = False
+        self._checks = asyncio.Event()
 
     @property
     def closed(self) -> bool:
-        return self._ended.is_set()
-
-    async def run(self, on_request: RequestHandler, on_message: MessageHandler) -> None:
-        """Work until the connection ends, however it ends; a fault of the peer is told to it."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                writer = tasks.create_task(self._write())
-                pinger = tasks.create_task(self._keep_alive())
-                closer = tasks.create_task(self._close_when_ended())
-                try:
-                    await self._read(tasks, on_request, on_message)
-                finally:
-                    self._ended.set()
-                    for task in (writer, pinger, *self._working.values()):
-                        task.cancel()
-                await closer
-        except* ChannelError as group:
-            error = group.exceptions[0]
-            if isinstance(error, ChannelError):
-                self._said = (error.code, error.reason)
-                log.event(
-                    "channel.violation",
-                    LogLevel.WARNING,
-                    device=self.peer.device.hex()[:16],
-                    code=error.code.name,
-                    reason=error.reason,
-                )
-        except* (ConnectionError, TimeoutError, LinkClosed, OSError):
-            log.event("channel.lost", LogLevel.DEBUG, device=self.peer.device.hex()[:16])
-        finally:
-            self._ended.set()
-            for queue in self._replies.values():
-                with contextlib.suppress(asyncio.QueueFull):
-                    queue.put_nowait(m.Close(CloseCode.GOING_AWAY, "closed"))
-            await self._say_goodbye()
+        """Whether the connection is over, or about to be."""
+        return self._over.is_set() or self._closing.done()
 
     async def send(self, message: m.Message) -> None:
         await self._put(m.Envelope(message))
 
     async def request(self, message: m.Message, *, timeout_s: float) -> m.Message:
-        async with contextlib.aclosing(self._stream(message, timeout_s)) as replies:
+        async with contextlib.aclosing(self._own.stream(message, timeout_s)) as replies:
             async for reply in replies:
                 return reply
         raise LinkClosed("no reply")
 
     def stream(self, message: m.Message, *, timeout_s: float) -> AsyncIterator[m.Message]:
-        return self._stream(message, timeout_s)
+        """The replies to a request; each may take `timeout_s`. Whoever leaves early should `aclose` it: the
+        peer is then told that nobody waits any more."""
+        return self._own.stream(message, timeout_s)
 
     async def fetch_block(self, cid: Cid, *, most_bytes: int) -> bytes | None:
         if self.closed:
@@ -126,115 +137,219 @@ class Link:
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """End the connection and say why; returns at once."""
-        if self._said is None:
-            self._said = (code, reason)
-        self._ended.set()
+        if not self._closing.done():
+            self._closing.set_result(LinkEnd(code, reason))
 
-    async def _stream(self, message: m.Message, timeout_s: float) -> AsyncGenerator[m.Message, None]:
-        number = self._next_request
-        self._next_request += 1
-        replies: asyncio.Queue[m.Message] = asyncio.Queue(REPLIES_WAITING)
-        self._replies[number] = replies
-        done = False
+    async def wait_over(self) -> None:
+        """Until nothing works on this connection any more."""
+        await self._over.wait()
+
+    def check(self) -> None:
+        """Find out soon whether the connection still lives, and end it if not."""
+        self._checks.set()
+
+    async def hold(self) -> LinkEnd | None:
+        """Before `run`: wait for the first frame. None: it came and is kept; else the peer closed instead."""
         try:
-            await self._put(m.Envelope(message, request=number))
-            while not done:
-                async with asyncio.timeout(timeout_s):
-                    reply = await replies.get()
-                if isinstance(reply, m.Close):
-                    raise LinkClosed(reply.reason)
-                done = not getattr(reply, "more", False)
-                yield reply
+            frame = await self._socket.receive()
+            message = decode_message(frame, Stage.OPEN).message
+        except SocketEnded:
+            return _LOST
+        except ChannelError as error:
+            return LinkEnd(error.code, error.reason)
+        if isinstance(message, m.Close):
+            return _end_of(message)
+        self._early = frame
+        return None
+
+    async def refuse(self, end: LinkEnd) -> None:
+        """Instead of `run`: say why, and be over."""
+        self._finish(end)
+        await self._socket.close(end.code, end.reason, say=not end.by_peer)
+
+    async def run(
+        self,
+        serve: ServeHandler,
+        on_request: RequestHandler,
+        on_message: MessageHandler,
+        on_end: Callable[[], None],
+    ) -> LinkEnd:
+        """Work until the connection ends, however it ends; a fault of the peer is told to it.
+
+        `serve` begins before the first message is delivered and is cancelled at the end; `on_end` is called
+        when all work on this connection is over, before its last words are exchanged.
+        """
+        finished = False
+        end = _FAULT_HERE
+        try:
+            end = await self._work(serve, on_request, on_message)
+            finished = True
         finally:
-            del self._replies[number]
-            if not done and not self.closed:
-                with contextlib.suppress(asyncio.QueueFull):
-                    self._outbox.put_nowait(encode_message(m.Envelope(m.Cancel(number))))
+            self._finish(end)
+            on_end()
+            if not finished:
+                self._socket.abort()
+        await self._socket.close(end.code, end.reason, say=not end.by_peer)
+        return end
+
+    async def _work(
+        self, serve: ServeHandler, on_request: RequestHandler, on_message: MessageHandler
+    ) -> LinkEnd:
+        ends: list[LinkEnd] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                peer_requests = PeerRequests(
+                    self._put, lambda message: on_request(self, message), self._limits
+                )
+                tasks.create_task(self._serve(serve))
+                tasks.create_task(self._write())
+                tasks.create_task(self._deliver(on_message))
+                tasks.create_task(self._keep_alive())
+                tasks.create_task(self._check_when_asked())
+                tasks.create_task(self._until_closed())
+                await self._read(tasks, peer_requests)
+        except* _Ended as group:
+            ends += [error.end for error in _leaves(group) if isinstance(error, _Ended)]
+        except* ChannelError as group:
+            ends += [LinkEnd(e.code, e.reason) for e in _leaves(group) if isinstance(e, ChannelError)]
+        except* (LinkClosed, SocketEnded):
+            ends.append(_LOST)
+        except* Exception as group:
+            for error in _leaves(group):
+                log.failure("channel.fault", error, device=self.peer.device.hex()[:16])
+        # What the peer did wrong says more than that the connection then broke.
+        return next((end for end in ends if end is not _LOST), _LOST if ends else _FAULT_HERE)
+
+    async def _serve(self, serve: ServeHandler) -> None:
+        try:
+            await serve(self)
+        except LinkClosed:
+            # Of this connection, which then ends in the other tasks, or of another one.
+            return
+
+    async def _until_closed(self) -> NoReturn:
+        raise _Ended(await asyncio.shield(self._closing))
 
     async def _put(self, envelope: m.Envelope) -> None:
         if self.closed:
             raise LinkClosed("the connection is gone")
         frame = encode_message(envelope)
-        try:
-            async with asyncio.timeout(SLOW_SECONDS):
-                await self._outbox.put(frame)
-        except TimeoutError:
-            await self.close(CloseCode.TOO_SLOW, "takes nothing")
-            raise LinkClosed("the peer takes nothing") from None
+        self.records_out += _records_in(envelope.message)
+        await self._outbox.put(frame, len(frame))
 
-    async def _write(self) -> None:
+    def _put_first(self, envelope: m.Envelope) -> bool:
+        frame = encode_message(envelope)
+        return self._outbox.put_first(frame, len(frame))
+
+    async def _write(self) -> NoReturn:
         while True:
             frame = await self._outbox.get()
+            try:
+                async with asyncio.timeout(self._limits.send_seconds):
+                    await self._socket.send(frame)
+            except TimeoutError:
+                raise _Ended(LinkEnd(CloseCode.TOO_SLOW, "the peer takes nothing")) from None
             self.bytes_out += len(frame)
-            async with asyncio.timeout(SLOW_SECONDS):
-                await self._socket.send_bytes(frame)
 
-    async def _read(
-        self, tasks: asyncio.TaskGroup, on_request: RequestHandler, on_message: MessageHandler
-    ) -> None:
-        async for received in self._socket:
-            if received.type is not aiohttp.WSMsgType.BINARY:
-                raise ChannelError(CloseCode.BAD_MESSAGE, "only binary messages are spoken here")
-            self.bytes_in += len(received.data)
-            envelope = decode_message(received.data, Stage.OPEN)
-            message = envelope.message
-            if isinstance(message, m.Close):
-                log.event("channel.closed", LogLevel.DEBUG, code=message.code, reason=message.reason)
-                return
-            if envelope.reply is not None:
-                await self._on_reply(envelope.reply, message)
-            elif isinstance(message, m.Cancel):
-                if (task := self._working.get(message.request)) is not None:
-                    task.cancel()
-            elif envelope.request is not None:
-                await self._slots.acquire()
-                self._working[envelope.request] = tasks.create_task(
-                    self._answer(envelope.request, message, on_request)
-                )
-            elif isinstance(message, _REQUESTS):
-                raise ChannelError(CloseCode.BAD_MESSAGE, "a request without a number")
-            else:
-                await on_message(self, message)
-
-    async def _on_reply(self, number: int, message: m.Message) -> None:
-        # A reply that nobody waits for any more came after a timeout; it is no fault.
-        waiting = self._replies.get(number)
-        if waiting is not None:
-            await waiting.put(message)
-
-    async def _answer(self, number: int, message: m.Message, on_request: RequestHandler) -> None:
-        try:
-            if isinstance(message, m.Ping):
-                await self._put(m.Envelope(m.Pong(), reply=number))
-            elif isinstance(message, m.Unsupported):
-                await self._put(m.Envelope(message, reply=number))
-            else:
-                async for reply in on_request(self, message):
-                    await self._put(m.Envelope(reply, reply=number))
-        except asyncio.CancelledError:
-            # Cancelled by the peer, or with everything else: only the latter goes further.
-            if self.closed:
-                raise
-        finally:
-            self._slots.release()
-            del self._working[number]
-
-    async def _keep_alive(self) -> None:
+    async def _deliver(self, on_message: MessageHandler) -> NoReturn:
         while True:
-            sent = time.perf_counter()
-            await self.request(m.Ping(), timeout_s=PING_TIMEOUT_SECONDS)
-            self.rtt_ms = (time.perf_counter() - sent) * 1000
-            await asyncio.sleep(PING_SECONDS)
+            message = await self._inbox.get()
+            try:
+                await on_message(self, message)
+            except LinkClosed:
+                if self.closed:
+                    raise
 
-    async def _close_when_ended(self) -> None:
-        await self._ended.wait()
-        await self._say_goodbye()
+    async def _read(self, tasks: asyncio.TaskGroup, peer_requests: PeerRequests) -> NoReturn:
+        while True:
+            frame, self._early = self._early or await self._socket.receive(), None
+            self.bytes_in += len(frame)
+            envelope = decode_message(frame, Stage.OPEN)
+            self.records_in += _records_in(envelope.message)
+            self._heard_at = self._clock()
+            self._taking = True
+            await self._take(tasks, peer_requests, envelope, len(frame))
+            self._taking = False
 
-    async def _say_goodbye(self) -> None:
-        if self._socket.closed:
+    async def _take(
+        self, tasks: asyncio.TaskGroup, peer_requests: PeerRequests, envelope: m.Envelope, size: int
+    ) -> None:
+        message, request = envelope.message, envelope.request
+        if envelope.reply is not None:
+            # One that nobody waits for any more came after a timeout: no fault, but unasked.
+            if not await self._own.on_reply(envelope.reply, message):
+                await self._pay(size)
             return
-        code, reason = self._said or (CloseCode.GOING_AWAY, "")
-        with contextlib.suppress(ConnectionError, TimeoutError, RuntimeError, OSError):
-            async with asyncio.timeout(1.0):
-                await self._socket.send_bytes(encode_message(m.Envelope(m.Close(code, reason))))
-                await self._socket.close(code=code, message=reason.encode()[:100])
+        await self._pay(size)
+        match message:
+            case m.Close():
+                raise _Ended(_end_of(message))
+            case m.Cancel():
+                peer_requests.cancel(message.request)
+            case m.Ping() if request is not None:
+                self._put_first(m.Envelope(m.Pong(), reply=request))
+            case m.Unsupported():
+                if request is not None:
+                    self._put_first(m.Envelope(message, reply=request))
+            case _ if request is not None:
+                peer_requests.begin(tasks, request, message)
+            case _ if isinstance(message, _REQUESTS):
+                raise ChannelError(CloseCode.BAD_MESSAGE, "a request without a number")
+            case _:
+                await self._inbox.put(message, size)
+
+    async def _pay(self, size: int) -> None:
+        wait = self._meter.charge(size, self._clock())
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def _keep_alive(self) -> NoReturn:
+        while True:
+            await self._ping(self._limits.pong_seconds)
+            await asyncio.sleep(self._limits.ping_seconds)
+
+    async def _check_when_asked(self) -> NoReturn:
+        while True:
+            await self._checks.wait()
+            self._checks.clear()
+            await self._ping(self._limits.check_seconds)
+
+    async def _ping(self, patience: float) -> None:
+        sent = self._clock()
+        try:
+            await self._own.ping(patience)
+        except TimeoutError:
+            # While a frame waits here for its turn nothing is read: then the peer is not the silent one.
+            if self._heard_at < sent and not self._taking:
+                raise _Ended(LinkEnd(CloseCode.TOO_SLOW, "no answer to a ping")) from None
+        else:
+            self.rtt_ms = (self._clock() - sent) * 1000
+
+    def _finish(self, end: LinkEnd) -> None:
+        self.ended = end
+        self._over.set()
+        if not self._closing.done():
+            self._closing.cancel()
+        gone = LinkClosed(end.reason or "the connection is gone")
+        self._own.end(gone)
+        self._outbox.end(gone)
+        self._inbox.end(gone)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _end_of(message: m.Close) -> LinkEnd:
+    try:
+        code = CloseCode(message.code)
+    except ValueError:
+        code = CloseCode.GOING_AWAY
+    return LinkEnd(code, message.reason, by_peer=True)
+
+
+def _records_in(message: m.Message) -> int:
+    return len(message.blocks) if isinstance(message, m.Records | m.Push | m.Grants) else 0

@@ -10,13 +10,19 @@ import datetime
 import os
 import ssl
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509.oid import NameOID
 
 from pkn_protocol.records.signing import Ed25519Key
@@ -25,13 +31,15 @@ from pkn_protocol.records.signing import Ed25519Key
 _FROM = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
 
+_PASSWORD_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate with its key, in PEM; `digest` is the SHA-256 of its DER form."""
+    """A certificate in PEM with its key; `digest` is the SHA-256 of its DER form."""
 
-    certificate_pem: bytes
-    key_pem: bytes
+    pem: bytes
+    key: Ed25519PrivateKey
     digest: bytes
 
 
@@ -51,21 +59,27 @@ def make_certificate(device_key: Ed25519Key) -> Certificate:
     )
     return Certificate(
         certificate.public_bytes(Encoding.PEM),
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        key,
         sha256(certificate.public_bytes(Encoding.DER)).digest(),
     )
 
 
-def server_context(certificate: Certificate) -> ssl.SSLContext:
+def server_context(certificate: Certificate, *, random_bytes: Callable[[int], bytes]) -> ssl.SSLContext:
     """TLS 1.3 with this certificate. OpenSSL reads keys from files alone: one of mode 0600 that is gone at
-    once."""
+    once, and holds the key only under a password that was never outside this process."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    # Sessions are not resumed: each connection shows its certificate.
+    context.num_tickets = 0
+    password = random_bytes(_PASSWORD_BYTES).hex().encode("ascii")
+    key_pem = certificate.key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)
+    )
     descriptor, name = tempfile.mkstemp(prefix="pkn-", suffix=".pem")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate.certificate_pem + certificate.key_pem)
-        context.load_cert_chain(name)
+            file.write(certificate.pem + key_pem)
+        context.load_cert_chain(name, password=password)
     finally:
         Path(name).unlink()
     return context
