@@ -10,49 +10,16 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pkn_protocol.records.model import Item, Record
-from pkn_protocol.text.analysis import analyse
-from pkn_protocol.text.sketch import BadSketch, decode_sketch
+from pkn_protocol.records.model import Record
+from pkn_protocol.search.documents import Terms as Terms
+from pkn_protocol.search.documents import terms_of as terms_of
 
-_DEFAULT_LANG = "en"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The stems of a document with their frequency classes (0 to 3), and its length in stems."""
-
-    classes: dict[int, int]
-    length: int
-
-
-def terms_of(record: Record) -> Terms:
-    """What a record is found by: its sketch, its tags, and the title where there is no sketch.
-
-    A sketch that cannot be decoded counts as none.
-    """
-    item = record.body
-    if not isinstance(item, Item):
-        return Terms({}, 0)
-    lang = item.lang or _DEFAULT_LANG
-    classes: dict[int, int] = {}
-    length = 0
-    if item.sketch is not None:
-        try:
-            sketch = decode_sketch(item.sketch)
-            classes, length = dict(sketch.classes), sketch.length
-        except BadSketch:
-            pass
-    extra = [stem for tag in item.tags for stem in analyse(tag, lang)]
-    if not classes:
-        extra += analyse(item.title, lang)
-        if item.name is not None:
-            extra += analyse(item.name, lang)
-    for stem in extra:
-        classes.setdefault(stem, 0)
-    return Terms(classes, max(length, len(extra), 1))
+_PARAMETERS = 500
+"""In one statement; SQLite's own limit is higher."""
 
 
 def add_document(db: sqlite3.Connection, rowid: int, record: Record, *, public: bool) -> None:
+    """Make a record findable, in the caller's transaction."""
     terms = terms_of(record)
     db.execute(
         "INSERT OR REPLACE INTO document (doc, length, public, lang) VALUES (?, ?, ?, ?)",
@@ -65,6 +32,7 @@ def add_document(db: sqlite3.Connection, rowid: int, record: Record, *, public: 
 
 
 def remove_document(db: sqlite3.Connection, rowid: int, record: Record) -> None:
+    """Make a record unfindable; nothing happens if it was no document."""
     if db.execute("DELETE FROM document WHERE doc = ?", (rowid,)).rowcount:
         db.executemany(
             "DELETE FROM posting WHERE stem = ? AND doc = ?",
@@ -81,6 +49,7 @@ class Collection:
 
 
 def collection(db: sqlite3.Connection, *, public_only: bool) -> Collection:
+    """The whole collection, or the part of it whose summaries are public."""
     condition = " WHERE public" if public_only else ""
     count, mean = db.execute(f"SELECT count(*), avg(length) FROM document{condition}").fetchone()  # noqa: S608
     return Collection(count, mean or 1.0)
@@ -92,9 +61,10 @@ def document_frequency(db: sqlite3.Connection, stems: Iterable[int], *, public_o
     if not wanted:
         return 0
     marks = ",".join("?" * len(wanted))
+    counted = "*" if len(wanted) == 1 else "DISTINCT posting.doc"
     join = " JOIN document ON document.doc = posting.doc AND document.public" if public_only else ""
     row = db.execute(
-        f"SELECT count(DISTINCT posting.doc) FROM posting{join} WHERE stem IN ({marks})",  # noqa: S608
+        f"SELECT count({counted}) FROM posting{join} WHERE stem IN ({marks})",  # noqa: S608
         wanted,
     ).fetchone()
     return int(row[0])
@@ -104,7 +74,11 @@ def postings(db: sqlite3.Connection, stems: Iterable[int]) -> dict[int, int]:
     """Document to the highest class that one of the stems has in it."""
     found: dict[int, int] = {}
     for stem in stems:
-        for doc, kind in db.execute("SELECT doc, class FROM posting WHERE stem = ?", (stem,)):
+        rows = db.execute("SELECT doc, class FROM posting WHERE stem = ?", (stem,))
+        if not found:
+            found = dict(rows)
+            continue
+        for doc, kind in rows:
             if found.get(doc, -1) < kind:
                 found[doc] = kind
     return found
@@ -112,10 +86,17 @@ def postings(db: sqlite3.Connection, stems: Iterable[int]) -> dict[int, int]:
 
 def lengths(db: sqlite3.Connection, docs: Iterable[int]) -> dict[int, int]:
     """The lengths of documents, in stems."""
+    return {doc: length for doc, length, _ in _documents(db, docs)}
+
+
+def languages_of(db: sqlite3.Connection, docs: Iterable[int]) -> dict[int, str]:
+    """The language tags of documents."""
+    return {doc: lang for doc, _, lang in _documents(db, docs)}
+
+
+def _documents(db: sqlite3.Connection, docs: Iterable[int]) -> Iterable[tuple[int, int, str]]:
     wanted = list(docs)
-    found: dict[int, int] = {}
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
+    for start in range(0, len(wanted), _PARAMETERS):
+        part = wanted[start : start + _PARAMETERS]
         marks = ",".join("?" * len(part))
-        found.update(db.execute(f"SELECT doc, length FROM document WHERE doc IN ({marks})", part))  # noqa: S608
-    return found
+        yield from db.execute(f"SELECT doc, length, lang FROM document WHERE doc IN ({marks})", part)  # noqa: S608

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from heapq import heappush, heapreplace
 
+from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Item
-from pkn_protocol.search.passages import Passage, best_passage, has_phrases
-from pkn_protocol.search.query import Query, Term
+from pkn_protocol.search.passages import Passage, best_passage
+from pkn_protocol.search.phrases import has_any_phrase, has_phrases
+from pkn_protocol.search.query import Query, Term, stop_languages
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, rank
 from pkn_protocol.search.scoring import Statistics, rounded, score_documents
-from pknd.search.index import collection, document_frequency, lengths, postings
+from pkn_protocol.text.languages import primary
+from pknd.search.index import collection, document_frequency, languages_of, lengths, postings
 from pknd.store.records import ITEM_KIND_LIST, Filter, Held, filter_clauses, get_row
 
 TextOf = Callable[[sqlite3.Connection, Held], str | None]
 """The text of an item where it is held here, else None."""
-_LEAST_EXAMINED = 200
-"""Scored documents that are looked at beyond the limit, since filters and phrases leave some out."""
+Admit = Callable[[Held], bool]
+"""Which items the asker may see, where that is not the user."""
+_EXAMINED_AT_ONCE = 200
+"""Scored documents whose rows are looked at together: filters leave some out."""
+_MOST_TEXTS = 1000
+"""Texts that are read to confirm phrases; what comes after them stays unconfirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalHit:
-    """`confirmed`: phrases were found in the text itself, not only their words in the summary."""
+    """`confirmed`: phrases were found in the text, title or excerpt, not only their words in the summary.
+
+    `rank` is by text alone where nobody's trust was given.
+    """
 
     held: Held
     text_score: float
     passage: Passage | None
     confirmed: bool
+    rank: Rank
 
 
 def statistics_of(db: sqlite3.Connection, query: Query) -> Statistics:
@@ -49,65 +62,147 @@ def search(
     *,
     limit: int,
     text_of: TextOf,
-    admit: Callable[[Held], bool] | None = None,
+    admit: Admit | None = None,
 ) -> list[LocalHit]:
-    """The best documents by text score, phrases and exclusions applied.
+    """The best documents by text score, phrases and exclusions applied: what a peer is answered with.
 
-    `admit`: which items the asker may see, where that is not the user; None is all.
+    `admit`: which items the asker may see; None is all.
     """
+    hits: list[LocalHit] = []
+    for hit in _matches(db, query, statistics, wanted, text_of, admit):
+        hits.append(hit)
+        if len(hits) >= limit:
+            break
+    return [_with_passage(db, hit, query, statistics, text_of) for hit in hits]
+
+
+def local_query(
+    db: sqlite3.Connection,
+    query: Query,
+    statistics: Statistics,
+    wanted: Filter,
+    *,
+    limit: int,
+    text_of: TextOf,
+    distances: Mapping[AuthorId, int],
+    weights: Mapping[AuthorId, float] | None = None,
+) -> list[LocalHit]:
+    """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
+
+    `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`). Exact: documents are looked at by
+    falling text score until no later one could reach the rank of the last hit.
+    """
+    weights = {} if weights is None else weights
+    best: list[tuple[float, int, LocalHit]] = []
+    for hit in _matches(db, query, statistics, wanted, text_of, None):
+        if len(best) == limit and hit.text_score * DEFAULT_WEIGHTS.most < best[0][0]:
+            break
+        ranked = replace(hit, rank=_ranked(hit, wanted.now, distances, weights))
+        entry = (ranked.rank.score, -hit.held.rowid, ranked)
+        if len(best) < limit:
+            heappush(best, entry)
+        elif entry[:2] > best[0][:2]:
+            heapreplace(best, entry)
+    ordered = sorted(best, key=lambda entry: entry[:2], reverse=True)
+    return [_with_passage(db, hit, query, statistics, text_of) for _, _, hit in ordered]
+
+
+def _ranked(
+    hit: LocalHit, now: int, distances: Mapping[AuthorId, int], weights: Mapping[AuthorId, float]
+) -> Rank:
+    record = hit.held.record
+    return rank(
+        hit.text_score,
+        distance=distances.get(record.author),
+        weight=weights.get(record.author),
+        kind=record.kind,
+        claimed=record.time if record.dated is None else record.dated,
+        received=hit.held.received,
+        now=now,
+    )
+
+
+def _matches(
+    db: sqlite3.Connection,
+    query: Query,
+    statistics: Statistics,
+    wanted: Filter,
+    text_of: TextOf,
+    admit: Admit | None,
+) -> Iterator[LocalHit]:
+    """Documents by falling text score, without passages."""
+    ordered = _scored(db, query, statistics)
+    needs_text = bool(query.phrases or query.excluded_phrases)
+    texts_read = 0
+    for start in range(0, len(ordered), _EXAMINED_AT_ONCE):
+        part = ordered[start : start + _EXAMINED_AT_ONCE]
+        admitted = _admitted(db, [doc for doc, _ in part], wanted)
+        for doc, score in part:
+            held = get_row(db, doc) if doc in admitted else None
+            if held is None or not isinstance(held.record.body, Item):
+                continue
+            if admit is not None and not admit(held):
+                continue
+            confirmed = True
+            if needs_text:
+                texts_read += 1
+                text = text_of(db, held) if texts_read <= _MOST_TEXTS else None
+                verdict = _phrase_verdict(held.record.body, text, query)
+                if verdict is False:
+                    continue
+                confirmed = verdict is True
+            yield LocalHit(held, score, None, confirmed, Rank(score, 1.0, 1.0, 1.0))
+
+
+def _scored(db: sqlite3.Connection, query: Query, statistics: Statistics) -> list[tuple[int, float]]:
+    """Documents that match by their summaries, with their text scores, best first."""
     found = [postings(db, term.stems) for term in query.terms]
-    docs = set().union(*found) if found else set()
-    for term in query.required:
-        docs &= set(found[query.terms.index(term)])
-    docs -= _with_any(db, query.excluded)
+    docs = set().union(*found)
+    for term in query.excluded:
+        docs -= postings(db, term.stems).keys()
+    quoted = {id(term) for term in query.quoted}
+    for term, having in zip(query.terms, found, strict=True):
+        if id(term) in quoted:
+            docs -= _without(db, term, docs - having.keys())
     if not docs:
         return []
     kept = [{doc: kind for doc, kind in part.items() if doc in docs} for part in found]
     scores = score_documents(kept, lengths(db, docs), statistics)
-    ordered = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))
-    weights = statistics.weights()
-    hits: list[LocalHit] = []
-    for start in range(0, len(ordered), _LEAST_EXAMINED):
-        part = ordered[start : start + _LEAST_EXAMINED]
-        admitted = _admitted(db, [doc for doc, _ in part], wanted)
-        for doc, score in part:
-            if doc not in admitted:
-                continue
-            held = get_row(db, doc)
-            if held is None or (admit is not None and not admit(held)):
-                continue
-            hit = _hit(db, held, score, query, weights, text_of)
-            if hit is not None:
-                hits.append(hit)
-            if len(hits) >= limit:
-                return hits
-    return hits
+    return sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _hit(
-    db: sqlite3.Connection,
-    held: Held,
-    score: float,
-    query: Query,
-    weights: tuple[float, ...],
-    text_of: TextOf,
-) -> LocalHit | None:
-    item = held.record.body
+def _without(db: sqlite3.Connection, term: Term, lacking: set[int]) -> set[int]:
+    """Of documents whose sketches lack a quoted word, those whose texts lack it: no sketch has stop words."""
+    stop = stop_languages(term.word)
+    if not stop:
+        return lacking
+    return {doc for doc, lang in languages_of(db, lacking).items() if primary(lang) not in stop}
+
+
+def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
+    """Whether an item has all phrases and none that is excluded; None where only its text could say."""
+    fields = [item.title, item.excerpt, *([] if text is None else [text])]
+    if any(has_any_phrase(field, query.excluded_phrases) for field in fields):
+        return False
+    if all(any(has_phrases(field, [phrase]) for field in fields) for phrase in query.phrases):
+        return True
+    whole = text is not None and (item.payload is None or len(text.encode()) >= item.payload.size)
+    return False if whole else None
+
+
+def _with_passage(
+    db: sqlite3.Connection, hit: LocalHit, query: Query, statistics: Statistics, text_of: TextOf
+) -> LocalHit:
+    item = hit.held.record.body
     if not isinstance(item, Item):
-        return None
-    text = text_of(db, held)
-    if query.phrases and text is not None and not has_phrases(item.title + "\n" + text, query.phrases):
-        return None
-    shown = text if text is not None else item.excerpt
-    passage = best_passage(shown, item.lang or "", query, weights) if shown else None
-    return LocalHit(held, score, passage, confirmed=text is not None or not query.phrases)
+        return hit
+    text = text_of(db, hit.held)
+    shown = item.excerpt if text is None else text
+    passage = best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
+    return replace(hit, passage=passage)
 
 
-def _with_any(db: sqlite3.Connection, terms: Collection[Term]) -> set[int]:
-    return set().union(*(postings(db, term.stems) for term in terms)) if terms else set()
-
-
-def _admitted(db: sqlite3.Connection, docs: list[int], wanted: Filter) -> set[int]:
+def _admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:
     clause, values = filter_clauses(wanted)
     marks = ",".join("?" * len(docs))
     return {

@@ -55,17 +55,19 @@ class Query:
     excluded_phrases: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def quoted(self) -> tuple[Term, ...]:
+        """The terms of phrases: on summaries a phrase is tested as its words."""
+        wanted = {word for phrase in self.phrases for word in phrase}
+        return tuple(term for term in self.terms if term.word in wanted)
+
+    @property
     def required(self) -> tuple[Term, ...]:
-        """The terms of phrases that every sketch can tell: on summaries a phrase is tested as its words."""
-        return tuple(term for term in self._quoted() if not stop_languages(term.word))
+        """The quoted terms that the sketch of a matching item has, whatever its language."""
+        return tuple(term for term in self.quoted if not stop_languages(term.word))
 
     def required_in(self, lang: str) -> tuple[Term, ...]:
-        """The terms of phrases that sketches of a language can tell; they do not have its stop words."""
-        return tuple(term for term in self._quoted() if primary(lang) not in stop_languages(term.word))
-
-    def _quoted(self) -> list[Term]:
-        wanted = {word for phrase in self.phrases for word in phrase}
-        return [term for term in self.terms if term.word in wanted]
+        """The quoted terms that the sketch of a matching item in this language has: not its stop words."""
+        return tuple(term for term in self.quoted if primary(lang) not in stop_languages(term.word))
 
 
 def stop_languages(word: str) -> frozenset[str]:
