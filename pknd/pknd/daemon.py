@@ -230,7 +230,9 @@ class Daemon:
     async def _request(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
         match message:
             case m.Fetch():
-                async for part in self.sync.peer_of(link).give_records(message, {}):
+                async for part in self.sync.peer_of(link).give_records(
+                    message, self.queries.forwarder.passed_on
+                ):
                     yield part
             case m.Ask():
                 async for answers in self.queries.answer(link, message):

@@ -17,7 +17,15 @@ from pknd import log
 from pknd.environment import Environment
 from pknd.items.content import is_text
 from pknd.people.view import PeopleView
-from pknd.store.blocks import get_block, has_block, is_complete, missing_payloads, put_block, set_complete
+from pknd.store.blocks import (
+    IN_ROW_BYTES,
+    get_block,
+    has_block,
+    is_complete,
+    missing_payloads,
+    put_block,
+    set_complete,
+)
 from pknd.store.records import Held, get_row
 from pknd.sync.link import LinkClosed, PeerLink
 
@@ -150,6 +158,9 @@ class Fetcher:
 
     async def _keep(self, cid: Cid, block: bytes, rowid: int) -> None:
         files = self._env.store.files
+        if len(block) > IN_ROW_BYTES:
+            # Synced here, so that the writer's thread need not wait for it.
+            await asyncio.to_thread(files.write, cid, block)
 
         def work(db: sqlite3.Connection) -> None:
             if get_row(db, rowid) is not None:

@@ -22,7 +22,7 @@ from pknd.items.drafts import Analysed, analyse_captured, item_body
 from pknd.items.payloads import PlannedPayload, plan_payload
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED, current_epoch
 from pknd.people.view import PeopleView
-from pknd.store.blocks import OwnFile, put_block, put_own_file, set_complete
+from pknd.store.blocks import IN_ROW_BYTES, OwnFile, put_block, put_own_file, set_complete
 from pknd.store.ingest import Outcome, Status, ingest
 from pknd.store.sources import Source, put_source
 
@@ -107,6 +107,16 @@ class Publisher:
     async def write(self, made: Sequence[Made]) -> None:
         """Store what was made, in one transaction, and announce it."""
         now, near, files = self._env.now(), self._view().near, self._env.store.files
+        large = [
+            (cid, block)
+            for one in made
+            if one.plan is not None
+            for cid, block in one.plan.blocks
+            if len(block) > IN_ROW_BYTES
+        ]
+        for cid, block in large:
+            # Synced in a thread of their own: the writer's is for everybody.
+            await asyncio.to_thread(files.write, cid, block)
 
         def work(db: sqlite3.Connection) -> None:
             for one in made:

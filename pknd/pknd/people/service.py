@@ -29,6 +29,7 @@ from pknd.store.people import (
 )
 from pknd.store.records import items_by_author
 from pknd.store.removal import Removal, remove_author
+from pknd.store.versions import set_near
 
 
 class People:
@@ -55,7 +56,11 @@ class People:
     async def refresh(self) -> None:
         """Read the view anew: after own changes, and when vouches or profiles of others arrived."""
         me, ceiling = self._env.keys.author, self._max_disk()
-        self.view = await self._env.store.read(lambda db: read_view(db, me, max_disk=ceiling))
+        before = self.view.near
+        self.view = view = await self._env.store.read(lambda db: read_view(db, me, max_disk=ceiling))
+        if view.near != before:
+            # Whose versions of others' pages count has changed with it.
+            await self._env.store.write(lambda db: set_near(db, view.near))
 
     async def people(self) -> PeopleShape:
         view, online = self.view, self._online()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.control.query import QueryRequest
 from pkn_protocol.records.cbor import BadEncoding
 from pkn_protocol.records.codec import RecordError, decode_record, verify_record
-from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.records.model import Device, Item, Record
 from pkn_protocol.search.fanout import Budget
 from pkn_protocol.search.passages import Passage
@@ -21,13 +22,17 @@ from pknd.search.index import terms_of
 from pknd.store.records import Filter, get
 from pknd.sync.link import PeerLink
 
+_SEEN_PERSON = b"pkn query seen 1"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A record that a peer answered with, verified, and the passage that it showed."""
+    """A record that a peer answered with, verified, and the passage that it showed. `device_block` joins its
+    device and author; empty where the record is held here."""
 
     record: Record
     passage: Passage | None
+    device_block: bytes = b""
 
 
 def ask_message(
@@ -36,7 +41,9 @@ def ask_message(
     wanted: Filter,
     budget: Budget,
     request: QueryRequest,
+    *,
     query_id: bytes,
+    seen: tuple[bytes, ...],
 ) -> m.Ask:
     frequencies = statistics.frequencies
     return m.Ask(
@@ -52,14 +59,20 @@ def ask_message(
         mean_length=int(statistics.mean_length),
         limit=request.limit,
         nodes=budget.nodes,
-        bytes=budget.bytes,
+        most_bytes=budget.bytes,
         hops=budget.hops,
         timeout_ms=request.timeout_ms,
         tags=wanted.tags,
         author=wanted.author,
         kind=wanted.kind,
         since=wanted.since,
+        seen=seen[: m.MOST_SEEN],
     )
+
+
+def seen_hash(device: DeviceId, query_id: bytes) -> bytes:
+    """A device as a query names it to forwarders: recognised by who knows it, telling nothing to others."""
+    return blake2b(device, digest_size=8, key=query_id, person=_SEEN_PERSON).digest()
 
 
 def query_of(ask: m.Ask) -> tuple[Query, Statistics]:
@@ -88,12 +101,13 @@ async def ask_peer(env: Environment, link: PeerLink, message: m.Ask, *, timeout_
         lambda db: {hit.id: found.record for hit in hits if (found := get(db, hit.id)) is not None}
     )
     lacking = [hit.id for hit in hits if hit.id not in held]
-    records = held | await _fetch_records(link, lacking, timeout_s)
-    return [
-        Found(records[hit.id], _passage(hit))
-        for hit in hits
-        if hit.id in records and _is_item(records[hit.id])
-    ]
+    fetched = await _fetch_records(link, lacking, timeout_s) if lacking else {}
+    found = []
+    for hit in hits:
+        record, device_block = fetched.get(hit.id) or (held.get(hit.id), b"")
+        if record is not None and isinstance(record.body, Item):
+            found.append(Found(record, _passage(hit), device_block))
+    return found
 
 
 def score_record(query: Query, statistics: Statistics, record: Record) -> float | None:
@@ -112,7 +126,9 @@ def score_record(query: Query, statistics: Statistics, record: Record) -> float 
     return score if score > 0 else None
 
 
-async def _fetch_records(link: PeerLink, ids: Sequence[Cid], timeout_s: float) -> dict[Cid, Record]:
+async def _fetch_records(
+    link: PeerLink, ids: Sequence[Cid], timeout_s: float
+) -> dict[Cid, tuple[Record, bytes]]:
     blocks: list[bytes] = []
     for start in range(0, len(ids), m.MOST_FETCHED):
         part = tuple(ids[start : start + m.MOST_FETCHED])
@@ -122,8 +138,9 @@ async def _fetch_records(link: PeerLink, ids: Sequence[Cid], timeout_s: float) -
     return await asyncio.to_thread(_verified, blocks, set(ids))
 
 
-def _verified(blocks: Sequence[bytes], wanted: set[Cid]) -> dict[Cid, Record]:
-    """Of records with the `device` records of their authors, those that are wanted and valid."""
+def _verified(blocks: Sequence[bytes], wanted: set[Cid]) -> dict[Cid, tuple[Record, bytes]]:
+    """Of records with the `device` records of their authors, those that are wanted and valid, each with the
+    block that joins its device and author."""
     records: list[Record] = []
     for block in blocks:
         try:
@@ -132,8 +149,12 @@ def _verified(blocks: Sequence[bytes], wanted: set[Cid]) -> dict[Cid, Record]:
         except (RecordError, BadEncoding):
             continue
         records.append(record)
-    joined = {(r.author, r.body.device) for r in records if isinstance(r.body, Device)}
-    return {r.id: r for r in records if r.id in wanted and (r.author, r.by) in joined}
+    joined = {(r.author, r.body.device): r.block for r in records if isinstance(r.body, Device)}
+    return {
+        r.id: (r, joined[(r.author, r.by)])
+        for r in records
+        if r.id in wanted and r.audience is None and (r.author, r.by) in joined
+    }
 
 
 def _passage(hit: m.AnswerHit) -> Passage | None:
@@ -142,7 +163,3 @@ def _passage(hit: m.AnswerHit) -> Passage | None:
     pairs = zip(hit.marks[::2], hit.marks[1::2], strict=False)
     marks = tuple((start, end) for start, end in pairs if start < end <= len(hit.passage))
     return Passage(hit.passage, 0, marks)
-
-
-def _is_item(record: Record) -> bool:
-    return isinstance(record.body, Item)

@@ -19,7 +19,6 @@ from pkn_protocol.search.fanout import (
     Candidate,
     FanOut,
     Finished,
-    SeenQueries,
     TopChanged,
 )
 from pkn_protocol.search.passages import Passage
@@ -34,7 +33,8 @@ from pknd.items.content import read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.search.asking import Found, ask_message, ask_peer, query_of, score_record
+from pknd.search.asking import Found, ask_message, ask_peer, query_of, score_record, seen_hash
+from pknd.search.forwarding import Forwarder
 from pknd.search.local import LocalHit, languages, search, statistics_of
 from pknd.store.records import Filter, Held, get
 from pknd.sync.link import LinkClosed, PeerLink
@@ -76,7 +76,7 @@ class Queries:
         self._links = links
         self._may_see = may_see
         self._default_lang = default_lang
-        self._seen = SeenQueries()
+        self.forwarder = Forwarder(env, links=links, near=lambda: view().near)
         self._silences: dict[DeviceId, int] = {}
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
@@ -87,6 +87,7 @@ class Queries:
         candidates = [] if request.scope is Scope.LOCAL else self._candidates(state, request.scope)
         effects = fan.start(candidates, began * 1000)
         complete = True
+        query_id = self._env.random_bytes(16)
         inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]] = asyncio.Queue()
         tasks: dict[DeviceId, asyncio.Task[None]] = {}
         yield QueryUpdate(await self._result(request, state, fan, began, complete=False), final=False)
@@ -96,7 +97,7 @@ class Queries:
                     match effect:
                         case AskPeer(device, budget):
                             tasks[device] = asyncio.create_task(
-                                self._ask(device, state, budget, request, inbox)
+                                self._ask(device, state, budget, request, query_id, inbox)
                             )
                         case TopChanged():
                             yield QueryUpdate(
@@ -116,12 +117,15 @@ class Queries:
         yield QueryUpdate(await self._result(request, state, fan, began, complete=complete), final=True)
 
     async def answer(self, link: PeerLink, ask: m.Ask) -> AsyncIterator[m.Answers]:
-        """What this machine's disk has for a peer's query, of what that peer may see."""
-        if not self._seen.is_new(ask.query_id):
-            yield m.Answers((), asked=0)
-            return
+        """What this machine's disk has for a peer's query, of what that peer may see; then what those have
+        whom the asker does not reach."""
         hits = await self._env.store.read(lambda db: self._answer(db, link, ask))
-        yield m.Answers(tuple(hits), asked=1)
+        forwards = ask.hops > 0 and ask.nodes > 0
+        yield m.Answers(tuple(hits), asked=1, more=forwards)
+        if forwards:
+            more, asked = await self.forwarder.forward(link, ask)
+            known = {hit.id for hit in hits}
+            yield m.Answers(tuple(_bounded([hit for hit in more if hit.id not in known], ask.most_bytes)), asked)
 
     def _answer(self, db: sqlite3.Connection, link: PeerLink, ask: m.Ask) -> list[m.AnswerHit]:
         query, statistics = query_of(ask)
@@ -139,7 +143,7 @@ class Queries:
                 and (held.record.author in view.distances or held.record.author == link.peer.author)
             ),
         )
-        return _bounded([_answer_hit(hit) for hit in found], ask.bytes)
+        return _bounded([_answer_hit(hit) for hit in found], ask.most_bytes)
 
     async def _local(self, request: QueryRequest) -> _State:
         view = self._view()
@@ -208,13 +212,21 @@ class Queries:
         state: _State,
         budget: Budget,
         request: QueryRequest,
+        query_id: bytes,
         inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]],
     ) -> None:
         link = self._links().get(device)
         found: list[Found] | None = None
         if link is not None:
+            everybody = (self._env.keys.device, *self._links())
             message = ask_message(
-                state.query, state.statistics, state.wanted, budget, request, self._env.random_bytes(16)
+                state.query,
+                state.statistics,
+                state.wanted,
+                budget,
+                request,
+                query_id=query_id,
+                seen=tuple(seen_hash(one, query_id) for one in everybody),
             )
             try:
                 found = await ask_peer(self._env, link, message, timeout_s=request.timeout_ms / 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pkn_protocol.channel import messages as m
@@ -140,16 +140,26 @@ class PeerSync:
         """Whether the peer may have records and blocks of a scope."""
         return scope == b"" or scope in self._proven
 
-    async def give_records(self, fetch: m.Fetch, extra: Mapping[Cid, bytes]) -> AsyncIterator[m.Records]:
-        """The replies to a request for records; what may not be seen is missing like what is not held."""
+    async def give_records(
+        self, fetch: m.Fetch, passed_on: Callable[[Cid], tuple[bytes, bytes] | None]
+    ) -> AsyncIterator[m.Records]:
+        """The replies to a request for records; what may not be seen is missing like what is not held.
+
+        `passed_on` gives records that are not held but were answers to a forwarded query, each with the
+        block of its author's device.
+        """
 
         def work(db: sqlite3.Connection) -> tuple[list[bytes], list[Cid]]:
             blocks: dict[bytes, None] = {}
             missing: list[Cid] = []
             for cid in fetch.ids:
-                found = _givable(db, cid, self) or extra.get(cid)
+                found = _givable(db, cid, self)
                 if found is None:
-                    missing.append(cid)
+                    others = passed_on(cid)
+                    if others is None:
+                        missing.append(cid)
+                    else:
+                        blocks.update(dict.fromkeys(reversed(others)))
                     continue
                 if fetch.devices:
                     blocks.update(dict.fromkeys(_device_blocks(db, cid)))

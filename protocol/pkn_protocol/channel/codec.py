@@ -192,13 +192,16 @@ def _read_ask(f: Fields) -> m.Ask:
         mean_length=f.integer("mean_length", 0, _COUNT),
         limit=f.integer("limit", 1, m.MOST_HITS),
         nodes=f.integer("nodes", 0, 1024),
-        bytes=f.integer("bytes", 0, 2**24),
+        most_bytes=f.integer("bytes", 0, 2**24),
         hops=f.integer("hops", 0, 16),
         timeout_ms=f.integer("timeout_ms", 1, 60_000),
         tags=f.texts("tags", TAGS, TAG_BYTES),
         author=None if author is None else AuthorId(author),
         kind=f.optional_text("kind", KIND_BYTES),
         since=f.optional_integer("since", 0, TIME_MOST),
+        seen=tuple(
+            checked_bytes(part, "seen", _HASH_BYTES, _HASH_BYTES) for part in _list(f, "seen", m.MOST_SEEN)
+        ),
     )
 
 
@@ -213,12 +216,14 @@ def _write_ask(a: m.Ask) -> dict[str, Value]:
         "mean_length": a.mean_length,
         "limit": a.limit,
         "nodes": a.nodes,
-        "bytes": a.bytes,
+        "bytes": a.most_bytes,
         "hops": a.hops,
         "timeout_ms": a.timeout_ms,
     }
     if a.tags:
         fields["tags"] = list(a.tags)
+    if a.seen:
+        fields["seen"] = list(a.seen)
     optional = {"author": a.author, "kind": a.kind, "since": a.since}
     return fields | {name: value for name, value in optional.items() if value is not None}
 

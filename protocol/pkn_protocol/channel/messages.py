@@ -21,6 +21,7 @@ MOST_HAVE = 256
 MOST_HITS = 200
 MOST_TERMS = 64
 MOST_PROOFS = 4096
+MOST_SEEN = 512
 MOST_WANTED = 16_384
 PASSAGE_BYTES = 1024
 REASON_BYTES = 256
@@ -231,19 +232,21 @@ class Ask:
     mean_length: int
     limit: int
     nodes: int
-    bytes: int
+    most_bytes: int
     hops: int
     timeout_ms: int
     tags: tuple[str, ...] = ()
     author: AuthorId | None = None
     kind: str | None = None
     since: int | None = None
+    seen: tuple[bytes, ...] = ()
+    """Those who are asked already, as 8-byte hashes keyed by the query's id: a forwarder leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerHit:
     """`score` in thousandths; `passage` as the holder shows it, with pairs of places to mark; `confirmed`:
-    phrases were found in the text. `via`: who had it, where it was forwarded."""
+    phrases were found in the text."""
 
     id: Cid
     score: int

@@ -1,0 +1,100 @@
+"""Passing a peer's query on to those whom the asker does not reach (SPEC, Search, Forwarding)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.search.fanout import Budget, SeenQueries
+from pknd.environment import Environment
+from pknd.search.asking import Found, ask_peer, query_of, score_record, seen_hash
+from pknd.sync.link import LinkClosed, PeerLink
+
+MOST_PASSED_ON = 2000
+"""Records of others that are kept in memory for an asker to fetch: some 2 MiB."""
+_TIME_SHARE = 0.6
+"""Of the asker's time, what those behind a forwarder may take."""
+
+
+class Forwarder:
+    """Asks own peers on behalf of another, once a query, within the budget that came with it. Public records
+    alone: sealed ones are answered only to a member's device itself."""
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        links: Callable[[], Mapping[DeviceId, PeerLink]],
+        near: Callable[[], frozenset[AuthorId]],
+    ) -> None:
+        self._env = env
+        self._links = links
+        self._near = near
+        self._seen = SeenQueries()
+        self._passed_on: OrderedDict[Cid, tuple[bytes, bytes]] = OrderedDict()
+
+    def passed_on(self, cid: Cid) -> tuple[bytes, bytes] | None:
+        """The blocks of a record that was an answer lately, and of its author's device."""
+        return self._passed_on.get(cid)
+
+    async def forward(self, link: PeerLink, ask: m.Ask) -> tuple[list[m.AnswerHit], int]:
+        """What those behind this machine answer, and how many were asked."""
+        others = self._others(link, ask)
+        if not others or not self._seen.is_new(ask.query_id):
+            return [], 0
+        budget = Budget(ask.nodes, ask.most_bytes, ask.hops).divided(len(others))
+        seen = (*ask.seen, *(seen_hash(other.peer.device, ask.query_id) for other in others))
+        message = replace(
+            ask,
+            nodes=budget.nodes,
+            most_bytes=budget.bytes,
+            hops=budget.hops,
+            seen=seen[: m.MOST_SEEN],
+            timeout_ms=max(1, int(ask.timeout_ms * _TIME_SHARE)),
+        )
+        answers = await asyncio.gather(*(self._ask(other, message) for other in others))
+        query, statistics = query_of(ask)
+        hits: dict[Cid, m.AnswerHit] = {}
+        for found in (one for answer in answers for one in answer):
+            score = score_record(query, statistics, found.record)
+            if score is not None and found.record.audience is None:
+                self._keep(found)
+                passage = found.passage
+                hits[found.record.id] = m.AnswerHit(
+                    found.record.id,
+                    int(score * 1000),
+                    passage.text if passage is not None else "",
+                    tuple(place for mark in passage.marks for place in mark) if passage is not None else (),
+                    confirmed=False,
+                )
+        ordered = sorted(hits.values(), key=lambda hit: (-hit.score, hit.id))
+        return ordered[: ask.limit], len(others)
+
+    def _others(self, link: PeerLink, ask: m.Ask) -> Sequence[PeerLink]:
+        if ask.hops <= 0 or ask.nodes <= 0:
+            return ()
+        near, asked = self._near(), set(ask.seen)
+        others = [
+            other
+            for device, other in self._links().items()
+            if device != link.peer.device
+            and other.peer.author in near
+            and seen_hash(device, ask.query_id) not in asked
+        ]
+        return sorted(others, key=lambda other: other.rtt_ms or 0.0)[: ask.nodes]
+
+    async def _ask(self, link: PeerLink, message: m.Ask) -> list[Found]:
+        try:
+            return await ask_peer(self._env, link, message, timeout_s=message.timeout_ms / 1000)
+        except (LinkClosed, TimeoutError):
+            return []
+
+    def _keep(self, found: Found) -> None:
+        if found.device_block:
+            self._passed_on[found.record.id] = (found.record.block, found.device_block)
+            while len(self._passed_on) > MOST_PASSED_ON:
+                self._passed_on.popitem(last=False)
