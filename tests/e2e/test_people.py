@@ -180,3 +180,37 @@ def test_a_second_meeting_sends_no_record(tmp_path: Path) -> None:
             last = node.events("sync.ended")[-1]
             assert "records_in=0" in last, last
             assert "records_out=0" in last, last
+
+
+def test_a_question_reaches_those_whom_the_asker_does_not(tmp_path: Path) -> None:
+    ann, ben, cat = (Node(name, tmp_path) for name in ("Ann", "Ben", "Cat"))
+    with running(ann, ben, cat):
+        ben.connect(ann)
+        ben.connect(cat)
+        trust_each_other(ann, ben)
+        trust_each_other(ben, cat)
+        cat.publish("# Far away\n\nThe medlar is eaten when it is bletted.", "--to", "public")
+        cat.publish("# Not for all\n\nThe medlar tree by the wall.")
+        wait_for("Ben to have both", lambda: len(ben.titles("medlar")) == 2)
+        assert ann.titles("medlar", "--local") == []
+        [hit] = ann.query("medlar")
+        assert hit["title"] == "Far away"
+        assert hit["trust"] == "none"
+        assert ann.titles("medlar", "--local") == []
+
+
+def test_people_whom_the_trusted_vouch_for_are_heard(tmp_path: Path) -> None:
+    ann, ben, cat = (Node(name, tmp_path) for name in ("Ann", "Ben", "Cat"))
+    with running(ann, ben, cat):
+        ben.connect(ann)
+        ben.connect(cat)
+        trust_each_other(ann, ben)
+        trust_each_other(ben, cat)
+        cat.publish("# Cherries\n\nmaraschino", "--to", "public")
+        ben.pkn("vouch", "Cat")
+        wait_for("Ann to hold it", lambda: ann.titles("maraschino", "--local") == ["Cherries"])
+        assert ann.query("maraschino")[0]["distance"] == 2
+        ann.pkn("block", cat.id)
+        assert ann.titles("maraschino", "--local") == []
+        ann.pkn("unblock", cat.id)
+        wait_for("Ann to hold it again", lambda: ann.titles("maraschino", "--local") == ["Cherries"])
