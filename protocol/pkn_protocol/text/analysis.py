@@ -1,45 +1,52 @@
 """Text analysis version 1 (SPEC, Text): from a text to the 24-bit hashes of its stems.
 
-The order of steps is part of the format: separators for unassigned code points, NFKC, case folding, NFKC,
-words by general category, stop words, stems by language, accents folded, the hash.
+The order of steps is part of the format: normal form, words by general category, stop words, stems by
+language, accents folded, the hash.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from hashlib import blake2b
+from functools import lru_cache
+from hashlib import sha256
+from unicodedata import category
 
 import Stemmer
 
-from pkn_protocol.text.languages import STEMMERS, STOP_WORDS, primary
-from pkn_protocol.text.unassigned import UNASSIGNED
+from pkn_protocol.text.languages import LANGUAGES, STEMMERS, STOP_WORDS, UNSTEMMED, analysed_as
+from pkn_protocol.text.normal import normal_form, normal_form_with_places, without_accents
 
 ANALYSER = 1
 WORD_CHARS = 64
 """Longer words are cut to this many code points: they are keys or noise, and cost memory."""
 STEM_BITS = 24
-_PERSON = b"pkn stem v1"
-# Tokens with their stems, by language: texts repeat themselves. Some 10 MiB when full.
-_CACHE_TOKENS = 30_000
+_STEM_BYTES = STEM_BITS // 8
+
+# Bounds of the memory of tokens, some 5 MiB a language when full.
+_CACHE_TOKENS = 20_000
+_CACHE_TOKEN_CHARS = 64
+_CACHE_TOKEN_STEMS = 8
+_CACHE_HASHES = 16_384
+
 _TOKEN = re.compile(r"\S+")
-_BIGRAM = re.compile(
-    # Han, Hiragana, Katakana, Hangul (syllables and letters), Thai, with their marks of iteration and length.
-    "[\u0e00-\u0e7f\u1100-\u11ff\u3005-\u3007\u3041-\u3096\u3099-\u309f\u30a1-\u30ff\u3131-\u318e\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U0001b000-\U0001b16f"
-    "\U00020000-\U0003134f]+"
+_ASCII_WORD = re.compile("[0-9a-z]+")
+_UNSPACED = re.compile(
+    # Thai, Hangul, Han and Kana with their marks of iteration and length.
+    "[\u0e00-\u0e7f\u1100-\u11ff\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u303c\u3041-\u30ff\u3131-\u318e"
+    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U0001aff0-\U0001afff"
+    "\U0001b000-\U0001b16f\U00020000-\U0003ffff]+"
 )
-_ACCENTS = re.compile("[\u0300-\u036f]+")
+_ALWAYS_PARTED = " "
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word in a text: code points `start` (inclusive) to `end` (exclusive) of the text as given.
 
-    `stems` has one hash, or the bigrams of a word in a script without spaces; none for a stop word.
+    `stems` has its hash, and is empty for a stop word. In scripts without spaces each bigram is a word, so
+    that neighbours overlap by one character.
     """
 
     start: int
@@ -49,134 +56,151 @@ class Word:
 
 def analyse(text: str, lang: str) -> list[int]:
     """The hashes of the stems of a text in order, stop words left out. `lang` is a tag of RFC 5646."""
-    language = primary(lang)
-    known = _cache_of(language)
+    analyser = _Analyser(analysed_as(lang))
     stems: list[int] = []
     for token in text.split():
-        found = known.get(token)
-        if found is None:
-            found = _remember(known, token, language)
-        stems.extend(found)
+        stems += analyser.stems_of(token)
     return stems
 
 
 def words(text: str, lang: str) -> Iterator[Word]:
     """The words of a text with their places, for passages and marks."""
-    language = primary(lang)
+    analyser = _Analyser(analysed_as(lang))
     for match in _TOKEN.finditer(text):
-        token = match.group()
-        normal = _normalised(token)
-        # Almost always the normal form is as long as the token, and places carry over; where it is not
-        # (ligatures, compatibility forms), each word of the token gets the whole token's place.
-        aligned = len(normal) == len(token)
-        for start, end in _spans(normal):
-            stems = tuple(_stems_of_word(normal[start:end], language))
-            if aligned:
-                yield Word(match.start() + start, match.start() + end, stems)
-            else:
-                yield Word(match.start(), match.end(), stems)
+        offset = match.start()
+        normal, starts, ends = normal_form_with_places(match.group())
+        for first, last, unspaced in _pieces(normal):
+            for start, end in _bigrams(first, last) if unspaced else ((first, last),):
+                stem = stem_hash(normal[start:end]) if unspaced else analyser.stem_of(normal[start:end])
+                stems = () if stem is None else (stem,)
+                yield Word(offset + starts[start], offset + ends[end - 1], stems)
 
 
 def query_stems(word: str, langs: Iterable[str]) -> frozenset[int]:
-    """The stems that a word of a query may have in the languages at hand; empty if it is a stop word in all.
+    """The stems that a word of a query may have: in each language at hand, and unstemmed.
 
-    A word in a script without spaces yields its bigrams.
+    A language adds nothing for its stop words; unstemmed they remain. A word in a script without spaces
+    yields its bigrams.
     """
-    return frozenset(stem for lang in langs for stem in analyse(word, lang))
-
-
-def stem_hash(stem: str) -> int:
-    """The 24-bit hash of a stem: BLAKE2b, 3 bytes, personalised, big-endian; the language is not in it."""
-    return int.from_bytes(blake2b(stem.encode("utf-8"), digest_size=3, person=_PERSON).digest(), "big")
+    spoken = {analysed_as(lang) for lang in langs} | {UNSTEMMED}
+    return frozenset(stem for lang in spoken for stem in analyse(word, lang))
 
 
 def normal_words(text: str) -> list[str]:
-    """The words of a text in their normal form, neither stemmed nor with stop words left out."""
-    normal = _normalised(text)
-    return [normal[start:end][:WORD_CHARS] for start, end in _spans(normal)]
+    """The words of a text in their normal form, neither stemmed nor with stop words left out.
+
+    A run of a script without spaces is one word, of any length.
+    """
+    return [
+        normal[start : end if unspaced else min(end, start + WORD_CHARS)]
+        for normal in map(normal_form, text.split())
+        for start, end, unspaced in _pieces(normal)
+    ]
 
 
-def _remember(known: dict[str, tuple[int, ...]], token: str, language: str) -> tuple[int, ...]:
-    normal = _normalised(token)
-    found = tuple(
-        stem for start, end in _spans(normal) for stem in _stems_of_word(normal[start:end], language)
-    )
-    if len(known) >= _CACHE_TOKENS:
-        known.clear()
-    if len(token) <= WORD_CHARS:
-        known[token] = found
-    return found
+@lru_cache(maxsize=_CACHE_HASHES)
+def stem_hash(stem: str) -> int:
+    """The 24-bit hash of a stem: the first three bytes of the SHA-256 of its UTF-8, big-endian.
+
+    The language is not in it, so that a name is found in texts of all languages.
+    """
+    return int.from_bytes(sha256(stem.encode("utf-8")).digest()[:_STEM_BYTES], "big")
 
 
-def _normalised(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    clean = UNASSIGNED.sub(" ", text)
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean).casefold())
+class _Analyser:
+    """A language's stop words and stemmer, made for one text: threads must not share a stemmer."""
+
+    __slots__ = ("_known", "_language", "_stemmer", "_stop_words")
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._known = _KNOWN[language]
+        self._stop_words = STOP_WORDS.get(language, frozenset())
+        # Made at the first word that is new (a quarter of a microsecond); it keeps no cache of its own.
+        self._stemmer: Stemmer.Stemmer | None = None
+
+    def stems_of(self, token: str) -> tuple[int, ...]:
+        """The stems of a token between white space; what was seen lately is remembered."""
+        found = self._known.get(token)
+        if found is None:
+            found = tuple(self._read(token))
+            if len(token) <= _CACHE_TOKEN_CHARS and len(found) <= _CACHE_TOKEN_STEMS:
+                if len(self._known) >= _CACHE_TOKENS:
+                    self._known.clear()
+                self._known[token] = found
+        return found
+
+    def stem_of(self, word: str) -> int | None:
+        """The hash of a normal word's stem; None for a stop word."""
+        word = word[:WORD_CHARS]
+        if word in self._stop_words:
+            return None
+        stem = without_accents(self._stemmed(word))
+        return stem_hash(stem) if stem else None
+
+    def _read(self, token: str) -> Iterator[int]:
+        normal = normal_form(token)
+        for first, last, unspaced in _pieces(normal):
+            if unspaced:
+                for start, end in _bigrams(first, last):
+                    yield stem_hash(normal[start:end])
+            elif (stem := self.stem_of(normal[first:last])) is not None:
+                yield stem
+
+    def _stemmed(self, word: str) -> str:
+        if self._language == UNSTEMMED:
+            return word
+        if self._stemmer is None:
+            self._stemmer = Stemmer.Stemmer(STEMMERS[self._language], 0)
+        stemmed: str = self._stemmer.stemWord(word)
+        return stemmed
 
 
-_ASCII_WORD = re.compile("[0-9a-z]+")
+# Tokens to their stems, a language each. Threads may share them: single operations of a dict are atomic, and
+# all threads would store the same.
+_KNOWN: dict[str, dict[str, tuple[int, ...]]] = {language: {} for language in (*LANGUAGES, UNSTEMMED)}
 
 
-def _spans(normal: str) -> Iterator[tuple[int, int]]:
-    """Where the words of a normal text are: runs of letters, marks and numbers."""
+def _pieces(normal: str) -> Iterator[tuple[int, int, bool]]:
+    """(start, end, whether of a script without spaces) of the words of a normal text."""
     if normal.isascii():
         for match in _ASCII_WORD.finditer(normal):
-            yield match.span()
+            yield *match.span(), False
         return
     start = -1
-    for place, char in enumerate(normal):
-        inside = unicodedata.category(char)[0] in "LMN"
-        if inside and start < 0:
-            start = place
-        elif not inside and start >= 0:
-            yield start, place
+    for place, char in enumerate(normal + _ALWAYS_PARTED):
+        # Letters, marks and numbers; a word does not begin with a mark.
+        kind = category(char)[0]
+        if start < 0:
+            if kind in "LN":
+                start = place
+        elif kind not in "LMN":
+            yield from _by_script(normal, start, place)
             start = -1
-    if start >= 0:
-        yield start, len(normal)
 
 
-def _stems_of_word(word: str, language: str) -> Iterator[int]:
-    word = word[:WORD_CHARS]
-    if word.isascii():
-        yield from _stem(word, language)
-        return
-    end = 0
-    for match in _BIGRAM.finditer(word):
-        if match.start() > end:
-            yield from _stem(word[end : match.start()], language)
-        end = match.end()
-        run = match.group()
-        for place in range(max(1, len(run) - 1)):
-            yield stem_hash(run[place : place + 2])
-    if end < len(word):
-        yield from _stem(word[end:], language)
+def _by_script(normal: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """A run of letters, marks and numbers, cut where a script without spaces begins or ends."""
+    place = start
+    for match in _UNSPACED.finditer(normal, start, end):
+        yield from _without_leading_marks(normal, place, match.start(), unspaced=False)
+        yield from _without_leading_marks(normal, *match.span(), unspaced=True)
+        place = match.end()
+    yield from _without_leading_marks(normal, place, end, unspaced=False)
 
 
-def _stem(word: str, language: str) -> Iterator[int]:
-    if word in STOP_WORDS.get(language, ()):
-        return
-    stemmer = _stemmer(language)
-    stem = word if stemmer is None else stemmer.stemWord(word)
-    folded = _folded(stem)
-    # A word of marks alone has no letters left.
-    if folded:
-        yield stem_hash(folded)
+def _without_leading_marks(
+    normal: str, start: int, end: int, *, unspaced: bool
+) -> Iterator[tuple[int, int, bool]]:
+    while start < end and category(normal[start])[0] == "M":
+        start += 1
+    if start < end:
+        yield start, end, unspaced
 
 
-def _folded(word: str) -> str:
-    if word.isascii():
-        return word
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", word)))
-
-
-@cache
-def _cache_of(language: str) -> dict[str, tuple[int, ...]]:
-    return {}
-
-
-@cache
-def _stemmer(language: str) -> Stemmer.Stemmer | None:
-    algorithm = STEMMERS.get(language)
-    # Without its own cache a stemmer runs each word in one step, so that threads may share it.
-    return None if algorithm is None else Stemmer.Stemmer(algorithm, 0)
+def _bigrams(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The pairs of neighbours in a run; a single character stands alone."""
+    if end - start == 1:
+        yield start, end
+    for place in range(start, end - 1):
+        yield place, place + 2

@@ -1,88 +1,80 @@
-"""Languages with stemming, their stop words, and a guess at a text's language (SPEC, Text).
-
-Stop words are compared after case folding and before stemming. They are part of analysis version 1: a list
-may not change without a new analyser number.
-"""
+"""Languages with stemming, and a guess at a text's language (SPEC, Text)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from bisect import bisect_right
+from collections import Counter
 
-STEMMERS = {"en": "english", "de": "german", "fr": "french", "es": "spanish", "ru": "russian"}
+from pkn_protocol.text.stop_words import STOP_WORDS as STOP_WORDS
+
+STEMMERS = {"de": "german", "en": "english", "es": "spanish", "fr": "french", "ru": "russian"}
 """Language to Snowball algorithm; words of other languages are not stemmed."""
+LANGUAGES = tuple(sorted(STEMMERS))
+"""The languages with stemmer and stop words."""
+UNSTEMMED = ""
+"""What every other language is to analysis: all of them are treated alike."""
 
-_ENGLISH = """
-a about above after again against all also am an and any are aren as at be because been before being below
-between both but by can could couldn d did didn do does doesn doing don down during each few for from
-further had hadn has hasn have haven having he her here hers herself him himself his how i if in into is
-isn it its itself just ll m me more most my myself no nor not now of off on once only or other our ours
-ourselves out over own re s same she should shouldn so some such t than that the their theirs them
-themselves then there these they this those through to too under until up ve very was wasn we were weren
-what when where which while who whom why will with would wouldn you your yours yourself yourselves
-"""
-_GERMAN = """
-aber alle allem allen aller alles als also am an ander andere anderem anderen anderer anderes auch auf aus
-bei bin bis bist da damit dann das dass dasselbe dazu dein deine deinem deinen deiner dem den denn der
-derselbe des dessen dich die dies diese diesem diesen dieser dieses dir doch dort du durch ein eine einem
-einen einer eines er es euch euer eure für gegen gewesen hab habe haben hat hatte hatten hier hin hinter
-ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im in indem ins ist ja jede jedem jeden jeder jedes jener
-jetzt kann kein keine keinem keinen keiner können könnte man manche mein meine meinem meinen meiner mich
-mir mit muss nach nicht nichts noch nun nur ob oder ohne sehr sein seine seinem seinen seiner selbst sich
-sie sind so solche soll sollte sondern sonst über um und uns unser unsere unter viel vom von vor war waren
-warst was weg weil weiter welche welchem welchen welcher welches wenn werde werden wie wieder will wir
-wird wirst wo wollen wollte während würde würden zu zum zur zwar zwischen
-"""
-_FRENCH = """
-ai aie ait alors après as au aucun aura aussi autre aux avaient avait avant avec avez avoir avons ayant
-bien c car ce ceci cela celle celles celui ces cet cette ceux chaque chez comme comment d dans de des deux
-donc dont du elle elles en encore entre es est et étaient était étant été être eu eux fait faire fois
-furent fut ici il ils j je jusqu l la là le les leur leurs lorsque lui m ma mais me même mes moi moins mon
-n ne ni nos notre nous on ont ou où par parce pas peu peut plus pour pourquoi qu quand que quel quelle
-quelles quels qui s sa sans se sera ses si son sont sous soit suis sur t ta te tes toi ton tous tout toute
-toutes très tu un une vers vos votre vous y
-"""
-_SPANISH = """
-a al algo algunas alguno algunos ante antes aquel aquella aun aunque bien cada como con contra cual cuando
-de del desde donde dos durante e el él ella ellas ellos en entre era eran eres es esa esas ese eso esos
-esta está estaba estado están estar estas este esto estos fue fueron ha había habían han hasta hay he la
-las le les lo los más me mi mí mientras mis mucho muchos muy nada ni no nos nosotros nuestra nuestro o os
-otra otras otro otros para pero poco por porque que qué quien quienes se sea ser si sí sido sin sobre sois
-somos son soy su sus también tan tanto te tener tiene tienen todo todos tu tú tus un una uno unos vosotros
-y ya yo
-"""
-_RUSSIAN = """
-а без более больше будет будто бы был была были было быть в вам вас ведь весь во вот все всегда всего всех
-вы где да даже для до его ее ей ему если есть еще ж же за здесь и из или им их к как какая какой когда
-конечно кто куда ли между меня мне много может можно мой моя мы на над надо нас не него нее ней нельзя нет
-ни них но ну о об один он она они опять от перед по под после потом потому почти при про с сам себе себя
-сейчас со так такой там тебя тем теперь то тогда того тоже только том тот три тут ты у уж уже хоть чего
-чем через что чтобы чуть эта эти этого этой этом этот эту я
-"""
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-STOP_WORDS: dict[str, frozenset[str]] = {
-    "en": _words(_ENGLISH),
-    "de": _words(_GERMAN),
-    "fr": _words(_FRENCH),
-    "es": _words(_SPANISH),
-    "ru": _words(_RUSSIAN),
+# Some frequent words of languages without a stemmer, so that they are not taken for a neighbour. Used by the
+# guess alone; no analysis depends on them.
+_OTHER_WORDS = {
+    "it": "che di il gli della delle dei nel nella è non sono con per una anche come più questo alla ma lo",
+    "nl": "de het een en van dat niet zijn voor met aan ook maar naar bij wordt werd deze uit nog er ze wij",
+    "pl": "i w nie się na że jest do to z jak ale o po co tak za od przez czy są przy oraz był była które",
+    "pt": "o os e do da dos das não uma um em para com que na no ao mais são foi pelo pela também você seu",
+    "sv": "och att det som en är av för på med den till inte har om ett jag var men så från kan vi hade de",
+    "tr": "ve bir bu için ile da de çok daha gibi olarak ne ama kadar olan en sonra var değil o her ki mi",
 }
+_VOTERS: dict[str, tuple[str, ...]] = {}
+for _lang, _list in (
+    *((lang, sorted(words)) for lang, words in STOP_WORDS.items()),
+    *((lang, words.split()) for lang, words in _OTHER_WORDS.items()),
+):
+    for _word in _list:
+        _VOTERS[_word] = (*_VOTERS.get(_word, ()), _lang)
 
-_SCRIPTS = (
-    # The language that a script without spaces between words, or with one main language, speaks for.
-    (0x3040, 0x30FF, "ja"),
-    (0xAC00, 0xD7A3, "ko"),
-    (0x0E00, 0x0E7F, "th"),
-    (0x3400, 0x4DBF, "zh"),
-    (0x4E00, 0x9FFF, "zh"),
+# Scripts that speak for one language: first and last code point. The Cyrillic letters with a language of
+# their own come before the rest of the script.
+_SCRIPTS = sorted(
+    (
+        (0x0370, 0x03FF, "el"),
+        (0x0400, 0x0403, "ru"),
+        (0x0404, 0x0404, "uk"),
+        (0x0405, 0x0405, "ru"),
+        (0x0406, 0x0407, "uk"),
+        (0x0408, 0x040B, "sr"),
+        (0x040C, 0x040E, "ru"),
+        (0x040F, 0x040F, "sr"),
+        (0x0410, 0x0453, "ru"),
+        (0x0454, 0x0454, "uk"),
+        (0x0455, 0x0455, "ru"),
+        (0x0456, 0x0457, "uk"),
+        (0x0458, 0x045B, "sr"),
+        (0x045C, 0x045E, "ru"),
+        (0x045F, 0x045F, "sr"),
+        (0x0460, 0x048F, "ru"),
+        (0x0490, 0x0491, "uk"),
+        (0x0530, 0x058F, "hy"),
+        (0x0590, 0x05FF, "he"),
+        (0x0600, 0x06FF, "ar"),
+        (0x0900, 0x097F, "hi"),
+        (0x0E00, 0x0E7F, "th"),
+        (0x10A0, 0x10FF, "ka"),
+        (0x3040, 0x30FF, "ja"),
+        (0x3400, 0x4DBF, "zh"),
+        (0x4E00, 0x9FFF, "zh"),
+        (0xAC00, 0xD7A3, "ko"),
+    )
 )
+_STARTS = [first for first, _, _ in _SCRIPTS]
 _LEAST_VOTES = 2
-_READ_WORDS = 2000
-_READ_CHARS = 4000
+_READ_CHARS = 20_000
+"""As much of a text is read for the guess."""
+_LEAST_SHARE = 3
+"""A script decides when it has at least one in so many letters."""
+_TELLING_SHARE = 50
+"""A language's own letters decide when they are at least one in so many of the script's."""
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def primary(lang: str) -> str:
@@ -90,46 +82,46 @@ def primary(lang: str) -> str:
     return lang.partition("-")[0].lower()
 
 
+def analysed_as(lang: str) -> str:
+    """The language whose stemmer and stop words serve for a tag: one of LANGUAGES, or UNSTEMMED."""
+    subtag = primary(lang)
+    return subtag if subtag in STEMMERS else UNSTEMMED
+
+
 def guess_language(text: str, default: str) -> str:
     """The language of a text: by its script where that decides, else by its stop words, else `default`.
 
     A hint for the writer's own machine; what counts on the wire is the record's `lang`.
     """
-    by_script = _by_script(text[:_READ_CHARS])
-    if by_script is not None:
-        return by_script
-    votes = _votes(text.casefold().split()[:_READ_WORDS])
-    ranked = sorted(votes, key=lambda lang: (-votes[lang], lang))
-    best, second = ranked[0], ranked[1]
-    if votes[best] < _LEAST_VOTES or votes[best] == votes[second]:
-        return default
-    return best
+    read = text[:_READ_CHARS]
+    return _by_script(read) or _by_words(read.casefold()) or default
 
 
 def _by_script(text: str) -> str | None:
-    counts: dict[str, int] = {}
+    if text.isascii():
+        return None
     letters = 0
-    for char in text:
+    counts: Counter[str] = Counter()
+    for char, times in Counter(text).items():
         if not char.isalpha():
             continue
-        letters += 1
-        point = ord(char)
-        for low, high, lang in _SCRIPTS:
-            if low <= point <= high:
-                counts[lang] = counts.get(lang, 0) + 1
-    if not counts or sum(counts.values()) * 3 < letters:
+        letters += times
+        place = bisect_right(_STARTS, ord(char)) - 1
+        if place >= 0 and ord(char) <= _SCRIPTS[place][1]:
+            counts[_SCRIPTS[place][2]] += times
+    # Japanese writes Han with Kana between, Chinese has none; Ukrainian and Serbian write letters that
+    # Russian lacks among those that it has.
+    for own, shared in (("ja", "zh"), ("uk", "ru"), ("sr", "ru")):
+        if counts[own] and counts[own] * _TELLING_SHARE >= counts[shared]:
+            counts[own] += counts.pop(shared, 0)
+    if sum(counts.values()) * _LEAST_SHARE < max(letters, 1):
         return None
-    # Japanese text is Han with Kana between; Chinese has none.
-    if counts.get("ja", 0) * 20 >= counts.get("zh", 0) and "ja" in counts:
-        counts["ja"] += counts.pop("zh", 0)
-    return max(counts, key=lambda lang: counts[lang])
+    return max(sorted(counts), key=lambda lang: counts[lang])
 
 
-def _votes(words: Iterable[str]) -> dict[str, int]:
-    votes = dict.fromkeys(STOP_WORDS, 0)
-    for word in words:
-        plain = word.strip(".,;:!?()[]\"'«»„“”…")
-        for lang, stop in STOP_WORDS.items():
-            if plain in stop:
-                votes[lang] += 1
-    return votes
+def _by_words(text: str) -> str | None:
+    votes: Counter[str] = Counter()
+    for match in _WORD.finditer(text):
+        votes.update(_VOTERS.get(match.group(), ()))
+    (best, most), (_, second) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
+    return best if most >= _LEAST_VOTES and most > second else None
