@@ -85,12 +85,12 @@ class Queries:
         state = await self._local(request)
         fan = FanOut(request.limit, {cid: r.score for cid, r in state.ranks.items()})
         candidates = [] if request.scope is Scope.LOCAL else self._candidates(state, request.scope)
-        effects = fan.start(candidates, began * 1000)
         complete = True
         query_id = self._env.random_bytes(16)
         inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]] = asyncio.Queue()
         tasks: dict[DeviceId, asyncio.Task[None]] = {}
         yield QueryUpdate(await self._result(request, state, fan, began, complete=False), final=False)
+        effects = fan.start(candidates, self._env.monotonic() * 1000)
         try:
             while True:
                 for effect in effects:
@@ -125,7 +125,8 @@ class Queries:
         if forwards:
             more, asked = await self.forwarder.forward(link, ask)
             known = {hit.id for hit in hits}
-            yield m.Answers(tuple(_bounded([hit for hit in more if hit.id not in known], ask.most_bytes)), asked)
+            new = _bounded([hit for hit in more if hit.id not in known], ask.most_bytes)
+            yield m.Answers(tuple(new), asked)
 
     def _answer(self, db: sqlite3.Connection, link: PeerLink, ask: m.Ask) -> list[m.AnswerHit]:
         query, statistics = query_of(ask)
