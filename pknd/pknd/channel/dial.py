@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -134,7 +135,7 @@ def _os_reason(error: OSError) -> str:
         return "something answers there that does not speak TLS 1.3"
     if isinstance(error, socket.gaierror):
         return "the name is not known"
-    return (error.strerror or str(error) or "not reachable").lower()
+    return os.strerror(error.errno).lower() if error.errno else "not reachable"
 
 
 def _abort(websocket: aiohttp.ClientWebSocketResponse) -> None:

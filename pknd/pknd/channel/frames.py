@@ -86,7 +86,7 @@ class FrameSocket:
                     if say and not self._socket.closed:
                         await self.send(encode_message(Envelope(Close(code, reason))))
                         await self._pass_over_the_rest()
-                    await self._socket.close(code=code, message=reason.encode()[:_REASON_BYTES])
+                    await self._socket.close(code=code, message=_shortened(reason))
         finally:
             self._abort()
 
@@ -109,6 +109,10 @@ class FrameSocket:
         with contextlib.suppress(SocketEnded, ChannelError):
             while not _is_close(await self.receive()):
                 continue
+
+
+def _shortened(reason: str) -> bytes:
+    return reason.encode()[:_REASON_BYTES].decode(errors="ignore").encode()
 
 
 def _is_close(frame: bytes) -> bool:

@@ -307,7 +307,10 @@ _ROWS: tuple[tuple[str, _Row], ...] = (
             KIB,
             Stage.HANDSHAKE | Stage.OPEN,
             lambda f: m.Close(f.integer("code", 0, 9999), f.text("reason", m.REASON_BYTES, least=0)),
-            lambda x: {"code": int(x.code), "reason": x.reason[: m.REASON_BYTES // 4]},
+            lambda x: {
+                "code": int(x.code),
+                "reason": x.reason.encode()[: m.REASON_BYTES].decode(errors="ignore"),
+            },
         ),
     ),
     ("ping", _Row(m.Ping, KIB, Stage.OPEN, lambda f: m.Ping(), lambda x: {})),
