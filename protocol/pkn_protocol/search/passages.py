@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pkn_protocol.search.phrases import has_phrases as has_phrases
 from pkn_protocol.search.query import Query, Term
-from pkn_protocol.text.analysis import Word, analyse, words
+from pkn_protocol.text.analysis import analyse, words
 
 PASSAGE_CHARS = 240
 _READ_CHARS = 200_000
@@ -71,20 +71,9 @@ def _hits(text: str, lang: str, terms: Sequence[Term]) -> Iterator[_Hit]:
             matches = known[token] = any(stem in numbers for stem in analyse(token, lang))
         if matches:
             for word in words(token, lang):
-                yield from _hits_of_word(word, match.start(), numbers)
-
-
-def _hits_of_word(word: Word, offset: int, numbers: dict[int, int]) -> Iterator[_Hit]:
-    start, end = offset + word.start, offset + word.end
-    if len(word.stems) > 1 and len(word.stems) == end - start - 1:
-        # A run of a script without spaces: one stem for each two characters.
-        for place, stem in enumerate(word.stems, start):
-            if stem in numbers:
-                yield _Hit(place, place + 2, numbers[stem])
-        return
-    found = [numbers[stem] for stem in word.stems if stem in numbers]
-    if found:
-        yield _Hit(start, end, found[0])
+                found = [numbers[stem] for stem in word.stems if stem in numbers]
+                if found:
+                    yield _Hit(match.start() + word.start, match.start() + word.end, found[0])
 
 
 def _best_start(hits: Sequence[_Hit], weights: Sequence[float]) -> int:
@@ -112,7 +101,8 @@ def _best_start(hits: Sequence[_Hit], weights: Sequence[float]) -> int:
 
 
 def _beside(one: _Hit, next_one: _Hit) -> bool:
-    return next_one.number != one.number and 0 <= next_one.start - one.end <= _SIDE_BY_SIDE
+    # Bigrams of one run overlap.
+    return next_one.number != one.number and next_one.start - one.end <= _SIDE_BY_SIDE
 
 
 def _begin(text: str, first: int) -> int:

@@ -74,7 +74,7 @@ def test_bigrams_of_a_text_without_spaces_are_marked_where_they_stand() -> None:
 
 def test_words_that_change_their_length_in_their_normal_form_are_marked_as_they_stand() -> None:
     assert marked(passage_of("a ﬁne day", "fine")) == ["ﬁne"]
-    assert marked(passage_of("Die STRASSE, die Straße.", "straße", "de")) == ["STRASSE", "Straße."]
+    assert marked(passage_of("Die STRASSE, die Straße.", "straße", "de")) == ["STRASSE", "Straße"]
 
 
 def test_a_long_text_is_read_fast() -> None:
