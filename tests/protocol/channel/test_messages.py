@@ -1,0 +1,135 @@
+"""Messages: one table of cases through encoder and decoder, each whole, cut off, and with bytes too many."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.channel.codec import LARGEST_MESSAGE, Stage, decode_message, encode_message
+from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.records.cbor import encode
+from pkn_protocol.records.ids import AuthorId, DeviceId, dag_cbor_cid, raw_cid
+
+CID = dag_cbor_cid(b"x")
+KEY = b"k" * 32
+HASH = b"h" * 8
+HANDSHAKE: list[m.Message] = [
+    m.Hello(1, 2, DeviceId(KEY), AuthorId(KEY), b"n" * 32, "pkn/1", b"c" * 32, 7867),
+    m.Proof(b"s" * 64, b"record", b"t" * 32),
+    m.Welcome(b"s" * 64, b"record", b"t" * 32),
+]
+OPEN: list[m.Message] = [
+    m.Ping(),
+    m.Pong(),
+    m.Want(1, 0, (m.WantEntry(HASH), m.WantEntry(HASH, (5, CID))), (HASH,), more=True),
+    m.Circles((KEY,)),
+    m.Compare(1, 3_600_000, 1, 2, KEY),
+    m.Same(1),
+    m.Stale(1),
+    m.Sums(1, (m.SumRow(b"", HASH, 0, 3, KEY), m.SumRow(b"s" * 16, HASH, 671, 1, KEY)), more=False),
+    m.Ids(1, (m.IdList(b"", HASH, 671, (CID,)), m.IdList(b"", HASH, 0, ())), more=True),
+    m.Fetch((CID,), devices=True),
+    m.Records((b"block",), (CID,), more=True),
+    m.Push(HASH, (b"block", b"other")),
+    m.Grants((b"block",)),
+    m.Refused((CID,), "too new"),
+    m.Have((CID, raw_cid(b"y"))),
+    m.Holds(b"\x01\x00"),
+    m.Ask(
+        b"q" * 16,
+        "drag -lift",
+        (m.QueryTerm("drag", (1, 2), 40),),
+        (("boundary", "layer"),),
+        (m.QueryTerm("lift", (3,), 0),),
+        1400,
+        60,
+        10,
+        32,
+        65536,
+        2,
+        5000,
+        ("flow",),
+        AuthorId(KEY),
+        "note",
+        77,
+        (HASH,),
+    ),
+    m.Answers((m.AnswerHit(CID, 1234, "a passage", (2, 5), confirmed=True),), asked=3, more=True),
+    m.Cancel(7),
+    m.Unsupported("novelty"),
+]
+CASES = [(message, Stage.HANDSHAKE) for message in HANDSHAKE] + [(message, Stage.OPEN) for message in OPEN]
+
+
+def name(value: object) -> str:
+    return type(value).__name__
+
+
+@pytest.mark.parametrize(("message", "stage"), CASES, ids=name)
+def test_each_message_comes_out_as_it_went_in(message: m.Message, stage: Stage) -> None:
+    envelope = m.Envelope(message, request=3) if stage is Stage.OPEN else m.Envelope(message)
+    frame = encode_message(envelope)
+    assert decode_message(frame, stage) == envelope
+    for cut in range(len(frame)):
+        with pytest.raises(ChannelError):
+            decode_message(frame[:cut], stage)
+    with pytest.raises(ChannelError):
+        decode_message(frame + b"\x00", stage)
+
+
+@pytest.mark.parametrize("message", OPEN, ids=name)
+def test_nothing_but_the_handshake_is_spoken_before_it_is_over(message: m.Message) -> None:
+    if not isinstance(message, m.Unsupported):
+        with pytest.raises(ChannelError):
+            decode_message(encode_message(m.Envelope(message)), Stage.HANDSHAKE)
+
+
+@pytest.mark.parametrize("message", HANDSHAKE, ids=name)
+def test_the_handshake_is_not_repeated(message: m.Message) -> None:
+    with pytest.raises(ChannelError):
+        decode_message(encode_message(m.Envelope(message)), Stage.OPEN)
+
+
+def test_a_message_of_a_later_program_is_told_from_nonsense() -> None:
+    frame = encode({"t": "novelty", "q": 5, "x": [1, 2]})
+    assert decode_message(frame, Stage.OPEN) == m.Envelope(m.Unsupported("novelty"), request=5)
+    known = encode({"t": "same", "n": 4, "later": True})
+    assert decode_message(known, Stage.OPEN).message == m.Same(4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"t": "same"}, CloseCode.BAD_MESSAGE),
+        ({"t": "same", "n": "4"}, CloseCode.BAD_MESSAGE),
+        ({"t": "same", "n": -1}, CloseCode.BAD_MESSAGE),
+        ({"t": "circles", "proofs": [b"short"]}, CloseCode.BAD_MESSAGE),
+        ({"t": "fetch", "ids": [b"no link"]}, CloseCode.BAD_MESSAGE),
+        ({"t": "sums", "n": 1, "rows": [[b"", HASH, 0, 1]], "more": False}, CloseCode.BAD_MESSAGE),
+        ({"t": "sums", "n": 1, "rows": [[b"odd", HASH, 0, 1, KEY]], "more": False}, CloseCode.BAD_MESSAGE),
+        ({"t": "ping", "q": 1, "pad": b"x" * 2000}, CloseCode.TOO_LARGE),
+        ({"t": "records", "blocks": [b"x" * 20_000]}, CloseCode.BAD_MESSAGE),
+        ({"x": 1}, CloseCode.BAD_MESSAGE),
+    ],
+)
+def test_wrong_fields_close_the_connection_with_a_reason(fields: dict[str, object], code: CloseCode) -> None:
+    with pytest.raises(ChannelError) as error:
+        decode_message(encode(fields), Stage.OPEN)  # type: ignore[arg-type]
+    assert error.value.code is code
+    assert error.value.reason
+
+
+def test_an_oversized_frame_is_refused_unread() -> None:
+    with pytest.raises(ChannelError) as error:
+        decode_message(bytes(LARGEST_MESSAGE + 1), Stage.OPEN)
+    assert error.value.code is CloseCode.TOO_LARGE
+
+
+@given(st.binary(max_size=300), st.sampled_from(list(Stage)))
+def test_any_frame_decodes_or_raises_the_remote_error(frame: bytes, stage: Stage) -> None:
+    try:
+        decode_message(frame, stage)
+    except ChannelError as error:
+        assert error.reason
