@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.channel.errors import ChannelError
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import DeviceId
 from pknd import log
-from pknd.discovery.backoff import delay_seconds
-from pknd.discovery.mdns import Found, blinded_id
+from pknd.discovery.mdns import MOST_FOUND, Found, blinded_id
+from pknd.discovery.plan import Address, Dial, DialPlan, Outcome, outcome_of
 
-POLL_SECONDS = 1.0
-DIALS_AT_ONCE = 8
-MOST_TARGETS = 2048
-_HOPELESS = (CloseCode.SELF, CloseCode.DUPLICATE)
-_REFUSED_SECONDS = 300.0
+_LEAST_WAIT_SECONDS = 0.02
+_MOST_WAIT_SECONDS = 60.0
 
 
 class Connections(Protocol):
@@ -28,24 +25,11 @@ class Connections(Protocol):
         """Raises ChannelError, OSError, TimeoutError."""
 
 
-@dataclass(slots=True)
-class Target:
-    """Somebody to be connected with: by device when that is known, at these addresses."""
-
-    addresses: tuple[tuple[str, int], ...]
-    device: DeviceId | None
-    found: str
-    instance: str = ""
-    blinded: bytes = b""
-    failures: int = 0
-    due: float = 0.0
-    problem: str | None = None
-    dialling: bool = field(default=False)
-
-
 class Dialer:
-    """`clock` gives seconds; `chance` a number in 0 to 1; `known` the devices that were met before;
-    `failed` is told why a device could not be reached."""
+    """`clock` gives seconds; `chance` a number in 0 to 1; `known` the devices that were met before.
+
+    `found_by` says how each device was found.
+    """
 
     def __init__(
         self,
@@ -56,103 +40,115 @@ class Dialer:
         chance: Callable[[], float],
         known: Callable[[], list[DeviceId]],
     ) -> None:
+        self.found_by: dict[DeviceId, str] = {}
         self._me = me
         self._connections = connections
         self._clock = clock
-        self._chance = chance
         self._known = known
-        self._targets: dict[object, Target] = {}
-        self._slots = asyncio.Semaphore(DIALS_AT_ONCE)
+        self._plan = DialPlan(me, chance=chance)
+        self._blinded: OrderedDict[str, bytes] = OrderedDict()
         self._wake = asyncio.Event()
-        self.found_by: dict[DeviceId, str] = {}
 
     def seen(self, found: Found) -> None:
-        """An instance was found by mDNS."""
+        """An instance was found by mDNS, or has other addresses than before."""
         if blinded_id(self._me, _name(found.instance)) == found.blinded:
             return
-        device = next(
-            (d for d in self._known() if blinded_id(d, _name(found.instance)) == found.blinded), None
-        )
+        self._blinded[found.instance] = found.blinded
+        while len(self._blinded) > MOST_FOUND:
+            self._blinded.popitem(last=False)
         addresses = tuple((address, found.port) for address in found.addresses)
-        self._add(found.instance, Target(addresses, device, "mdns", found.instance, found.blinded))
+        device = self._recognise(found.instance, found.blinded)
+        if self._plan.instance(found.instance, device, addresses, self._clock()):
+            log.event("peer.found", LogLevel.DEBUG, instance=_name(found.instance), known=device is not None)
+            self._wake.set()
 
-    def remember(self, device: DeviceId, addresses: tuple[tuple[str, int], ...], found: str) -> None:
+    def gone(self, instance: str) -> None:
+        """An instance said goodbye."""
+        self._blinded.pop(instance, None)
+        self._plan.gone(instance)
+
+    def remember(self, device: DeviceId, addresses: Iterable[Address], found: str) -> None:
         """A device that was met before, at these addresses."""
-        if addresses and device != self._me:
-            self._add(device, Target(addresses, device, found))
+        if self._plan.add(device, addresses, found, self._clock()):
+            self._wake.set()
 
     def retry_all(self) -> None:
         """The network has changed: try everybody at once."""
-        for target in self._targets.values():
-            target.failures, target.due = 0, 0.0
+        self._plan.retry_all(self._clock())
         self._wake.set()
 
     def lost(self, device: DeviceId) -> None:
         """A connection ended: try again soon."""
-        for target in self._targets.values():
-            if target.device == device:
-                target.failures, target.due = 1, self._clock() + delay_seconds(1, self._chance())
+        self._plan.lost(device, self._clock())
+        self._wake.set()
 
     def problem(self, device: DeviceId) -> str | None:
-        return next((t.problem for t in self._targets.values() if t.device == device and t.problem), None)
+        """Why a device could not be reached the last time."""
+        return self._plan.problem(device)
 
     async def run(self) -> None:
         """Dial whoever is due, as long as the daemon runs."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                for key, target in list(self._targets.items()):
-                    if self._is_due(target):
-                        target.dialling = True
-                        tasks.create_task(self._dial(key, target))
                 self._wake.clear()
-                try:
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+                now = self._clock()
+                for name in self._plan.unknown_due(now):
+                    if (device := self._recognise(name, self._blinded.get(name, b""))) is not None:
+                        self._plan.recognised(name, device, now)
+                for dial in self._plan.begin(now, self._connections.is_connected):
+                    tasks.create_task(self._dial(dial))
+                await self._wait(now)
 
-    def _add(self, key: object, target: Target) -> None:
-        known = self._targets.get(key)
-        if known is not None and known.addresses == target.addresses:
-            return
-        if known is None and len(self._targets) >= MOST_TARGETS:
-            return
-        self._targets[key] = target
-        self._wake.set()
-
-    def _is_due(self, target: Target) -> bool:
-        if target.dialling or self._clock() < target.due:
-            return False
-        return target.device is None or not self._connections.is_connected(target.device)
-
-    async def _dial(self, key: object, target: Target) -> None:
+    async def _wait(self, now: float) -> None:
+        due = self._plan.next_due(self._connections.is_connected)
+        wait = _MOST_WAIT_SECONDS if due is None else due - now
         try:
-            async with self._slots:
-                await self._try(key, target)
-        finally:
-            target.dialling = False
+            async with asyncio.timeout(min(max(wait, _LEAST_WAIT_SECONDS), _MOST_WAIT_SECONDS)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
 
-    async def _try(self, key: object, target: Target) -> None:
-        for host, port in target.addresses:
-            try:
-                device = await self._connections.dial(host, port, target.device)
-            except ChannelError as error:
-                target.problem = error.reason
-                if error.code in _HOPELESS:
-                    target.due = float("inf") if error.code is CloseCode.SELF else self._clock() + 5.0
-                    return
-                if error.code is not CloseCode.WRONG_DEVICE:
-                    target.due = self._clock() + _REFUSED_SECONDS * (0.5 + self._chance() / 2)
-                    log.event("peer.refused", LogLevel.INFO, address=host, reason=error.reason)
-                    return
-            except (OSError, TimeoutError) as error:
-                target.problem = str(error) or "no answer"
-            else:
-                target.device, target.failures, target.problem = device, 0, None
-                self.found_by.setdefault(device, target.found)
-                return
-        target.failures += 1
-        target.due = self._clock() + delay_seconds(target.failures, self._chance())
+    async def _dial(self, dial: Dial) -> None:
+        outcome = Outcome.FAILED
+        problem: str | None = None
+        device: DeviceId | None = None
+        try:
+            for address in dial.addresses:
+                outcome, problem, device = await self._try(dial, address)
+                self._plan.wrong(dial, address, outcome)
+                if outcome not in (Outcome.FAILED, Outcome.WRONG_DEVICE, Outcome.SELF):
+                    break
+        finally:
+            self._plan.finished(dial, outcome, self._clock(), device=device, problem=problem)
+            self._wake.set()
+        if device is not None:
+            self.found_by.setdefault(device, dial.found)
+
+    async def _try(self, dial: Dial, address: Address) -> tuple[Outcome, str | None, DeviceId | None]:
+        try:
+            device = await self._connections.dial(*address, dial.expected)
+        except ChannelError as error:
+            outcome, problem = outcome_of(error.code), error.reason
+        except (OSError, TimeoutError) as error:
+            outcome, problem = Outcome.FAILED, str(error) or "no answer"
+        except Exception as error:
+            log.failure("peer.dial_fault", error, address=address[0])
+            return Outcome.FAILED, "an error on this side", None
+        else:
+            return Outcome.CONNECTED, None, device
+        refused = outcome is Outcome.REFUSED
+        log.event(
+            "peer.refused" if refused else "peer.not_reached",
+            LogLevel.INFO if refused else LogLevel.DEBUG,
+            address=address[0],
+            port=address[1],
+            reason=problem,
+        )
+        return outcome, problem, None
+
+    def _recognise(self, instance: str, blinded: bytes) -> DeviceId | None:
+        name = _name(instance)
+        return next((device for device in self._known() if blinded_id(device, name) == blinded), None)
 
 
 def _name(instance: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import ifaddr
-from zeroconf import IPVersion, ServiceStateChange, Zeroconf
+from zeroconf import IPVersion, ServiceInfo, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from pkn_protocol.control.people import Announcement
@@ -25,6 +26,12 @@ MOST_FOUND = 1024
 """Instances remembered: a flood of names costs no more than this."""
 _RESOLVE_MS = 3000
 _MOST_RESOLVING = 16
+_MOST_WAITING = 256
+"""Instances that wait to be resolved; a flood beyond that is passed over."""
+_MOST_ADDRESSES = 8
+OWN_SECONDS = 5.0
+"""An announcement that has not come back after so long does not: it is sent three times within a second."""
+_STOP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ def blinded_id(device: DeviceId, instance: str) -> bytes:
 class LocalDiscovery:
     """Announces this daemon and looks for others, on the interfaces that it listens on.
 
-    `found` is called on the event loop for each instance that is seen or changes, this one left out.
+    `found` is called on the event loop for each instance that is seen or changes, this one left out; `gone`
+    with the instance of each that says goodbye or has not been heard of for longer than it said it would be.
     """
 
     def __init__(
@@ -55,18 +63,30 @@ class LocalDiscovery:
         *,
         random_bytes: Callable[[int], bytes],
         found: Callable[[Found], None],
+        gone: Callable[[str], None] = lambda instance: None,
     ) -> None:
         self._device = device
         self._random_bytes = random_bytes
         self._found = found
+        self._gone = gone
         self._instance = ""
+        self._since = 0.0
+        self._state = Announcement.OFF
+        self._loopback = False
         self._known: dict[str, Found] = {}
         self._zeroconf: AsyncZeroconf | None = None
         self._browser: AsyncServiceBrowser | None = None
         self._service: AsyncServiceInfo | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_MOST_RESOLVING)
-        self.announcement = Announcement.OFF
+
+    @property
+    def announcement(self) -> Announcement:
+        """Whether our own announcement came back to us over the network."""
+        if self._state is Announcement.WAITING:
+            waited = asyncio.get_running_loop().time() - self._since
+            return Announcement.NOT_SEEN if waited > OWN_SECONDS else Announcement.WAITING
+        return self._state
 
     @property
     def known(self) -> tuple[Found, ...]:
@@ -75,8 +95,10 @@ class LocalDiscovery:
     async def start(self, host: str | None, port: int) -> None:
         """Announce and browse; a network without multicast is logged, not fatal."""
         self._instance = self._random_bytes(_NAME_BYTES).hex()
-        self.announcement = Announcement.WAITING
+        self._state = Announcement.WAITING
+        self._since = asyncio.get_running_loop().time()
         addresses = [host] if host not in (None, "0.0.0.0", "::") else interface_addresses()  # noqa: S104
+        self._loopback = all(address is not None and _is_loopback(address) for address in addresses)
         try:
             self._zeroconf = AsyncZeroconf(
                 interfaces=list(filter(None, addresses)), ip_version=_version(addresses)
@@ -93,19 +115,27 @@ class LocalDiscovery:
             # Registered without waiting for probes: the name is random, nobody else has it.
             await (await self._zeroconf.async_register_service(self._service, cooperating_responders=True))
         except (OSError, RuntimeError, ValueError) as error:
-            self.announcement = Announcement.NOT_SEEN
+            self._state = Announcement.NOT_SEEN
             log.event("mdns.failed", LogLevel.WARNING, error=str(error))
 
     async def stop(self) -> None:
+        """Say goodbye and listen no more."""
+        zeroconf, self._zeroconf = self._zeroconf, None
+        browser, self._browser = self._browser, None
+        self._state = Announcement.OFF
         for task in list(self._tasks):
             task.cancel()
-        zeroconf, self._zeroconf = self._zeroconf, None
-        if zeroconf is not None:
-            if self._browser is not None:
-                await self._browser.async_cancel()
-            await zeroconf.async_close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                if browser is not None:
+                    await browser.async_cancel()
+                if zeroconf is not None:
+                    await zeroconf.async_close()
+        except (OSError, TimeoutError) as error:
+            # The network may be gone already; then nobody would hear the goodbye.
+            log.event("mdns.no_goodbye", LogLevel.DEBUG, error=str(error) or "too slow")
         self._known.clear()
-        self.announcement = Announcement.OFF
 
     async def restart(self, host: str | None, port: int) -> None:
         """Announce anew, under a new name: after waking, or with other interfaces."""
@@ -115,13 +145,15 @@ class LocalDiscovery:
     def _on_change(
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:
-        if state_change is ServiceStateChange.Removed:
-            self._known.pop(name, None)
-            return
         if name == f"{self._instance}.{SERVICE}":
-            self.announcement = Announcement.SEEN
+            if state_change is not ServiceStateChange.Removed:
+                self._state = Announcement.SEEN
             return
-        if len(self._known) >= MOST_FOUND and name not in self._known:
+        if state_change is ServiceStateChange.Removed:
+            if self._known.pop(name, None) is not None:
+                self._gone(name)
+            return
+        if len(self._tasks) >= _MOST_WAITING:
             return
         task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, name))
         self._tasks.add(task)
@@ -132,9 +164,13 @@ class LocalDiscovery:
             info = AsyncServiceInfo(SERVICE, name)
             if not await info.async_request(zeroconf, _RESOLVE_MS):
                 return
-        found = _read(name, info)
-        if found is not None and self._known.get(name) != found:
+        found = read_announcement(name, info, loopback=self._loopback)
+        if found is None:
+            log.event("mdns.not_understood", LogLevel.DEBUG, instance=name)
+        elif self._known.get(name) != found:
             self._known[name] = found
+            while len(self._known) > MOST_FOUND:
+                del self._known[next(iter(self._known))]
             self._found(found)
 
 
@@ -150,19 +186,37 @@ def interface_addresses() -> list[str]:
     return outside or found
 
 
-def _read(name: str, info: AsyncServiceInfo) -> Found | None:
-    """What an instance says of itself; None where that is no pkn of a known kind."""
-    properties = info.properties or {}
+def read_announcement(name: str, info: ServiceInfo, *, loopback: bool) -> Found | None:
+    """What an instance says of itself; None where that is no pkn of a known kind, or no address that can be
+    dialled from here. `loopback`: this daemon listens on loopback alone."""
+    properties = info.properties
     if properties.get(b"v") != b"1" or info.port is None or not 0 < info.port < 65_536:
         return None
+    text = properties.get(b"id") or b""
+    if len(text) != 2 * BLINDED_BYTES or not text.isalnum():
+        return None
     try:
-        blinded = bytes.fromhex((properties.get(b"id") or b"").decode("ascii"))
+        blinded = bytes.fromhex(text.decode("ascii"))
     except ValueError:
         return None
-    addresses = tuple(info.parsed_addresses(IPVersion.All))[:8]
-    if len(blinded) != BLINDED_BYTES or not addresses:
-        return None
-    return Found(name, addresses, info.port, blinded)
+    usable = [a for a in info.parsed_scoped_addresses(IPVersion.All) if _is_dialled(a, loopback=loopback)]
+    return Found(name, tuple(usable[:_MOST_ADDRESSES]), info.port, blinded) if usable else None
+
+
+def _is_dialled(address: str, *, loopback: bool) -> bool:
+    """Nobody sends us to ourselves, or to everybody."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return parsed.is_loopback == loopback and not (parsed.is_multicast or parsed.is_unspecified)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _version(addresses: list[str | None] | list[str]) -> IPVersion:

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+
+from pkn_protocol.control.status import LogLevel
+from pknd import log
 
 POLL_SECONDS = 5.0
 """A change is acted upon within 15 s: at the next poll, with time to spare for the announcement."""
 SLEPT_SECONDS = 10.0
 """Clocks that drift apart by more between two polls have been asleep (or were set)."""
+
+ADDRESSES = "addresses"
+SLEPT = "slept"
+
+
+class Changes:
+    """Compares each look at clocks and addresses with the one before. Clocks are in seconds."""
+
+    def __init__(self, addresses: Iterable[str], *, wall: float, monotonic: float) -> None:
+        self._addresses = frozenset(addresses)
+        self._wall = wall
+        self._monotonic = monotonic
+
+    def look(
+        self, addresses: Iterable[str], *, wall: float, monotonic: float, expected_seconds: float
+    ) -> str | None:
+        """What happened since the last look, which should be `expected_seconds` ago."""
+        seen = frozenset(addresses)
+        # Linux and macOS stop the monotonic clock while asleep; where it runs on, the look comes too late.
+        asleep = (wall - self._wall) - (monotonic - self._monotonic)
+        late = monotonic - self._monotonic - expected_seconds
+        others = seen != self._addresses
+        self._addresses, self._wall, self._monotonic = seen, wall, monotonic
+        if others:
+            return ADDRESSES
+        return SLEPT if abs(asleep) > SLEPT_SECONDS or late > SLEPT_SECONDS else None
 
 
 class Watch:
@@ -25,21 +54,30 @@ class Watch:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._addresses = addresses
+        self._list = addresses
         self._changed = changed
         self._poll_seconds = poll_seconds
+        self._last: list[str] = []
 
     async def run(self) -> None:
-        known = await asyncio.to_thread(self._addresses)
-        offset = self._wall() - self._monotonic()
-        last = self._monotonic()
+        """Look at each poll, as long as the daemon runs."""
+        changes = Changes(await self._addresses(), wall=self._wall(), monotonic=self._monotonic())
         while True:
             await asyncio.sleep(self._poll_seconds)
-            seen = await asyncio.to_thread(self._addresses)
-            now_offset = self._wall() - self._monotonic()
-            late = self._monotonic() - last - self._poll_seconds
-            if sorted(seen) != sorted(known):
-                await self._changed("addresses")
-            elif abs(now_offset - offset) > SLEPT_SECONDS or late > SLEPT_SECONDS:
-                await self._changed("slept")
-            known, offset, last = seen, now_offset, self._monotonic()
+            addresses = await self._addresses()
+            reason = changes.look(
+                addresses,
+                wall=self._wall(),
+                monotonic=self._monotonic(),
+                expected_seconds=self._poll_seconds,
+            )
+            if reason is not None:
+                await self._changed(reason)
+
+    async def _addresses(self) -> list[str]:
+        try:
+            self._last = await asyncio.to_thread(self._list)
+        except OSError as error:
+            # As on a network that is being set up: the next look will tell.
+            log.event("network.addresses_unknown", LogLevel.DEBUG, error=str(error))
+        return self._last

@@ -41,7 +41,7 @@ class People:
         self._publisher: Publisher | None = None
         self._changed: Callable[[], Awaitable[None]] | None = None
         self._online: Callable[[], frozenset[AuthorId]] = frozenset
-        self.view = PeopleView(env.keys.author, {}, {}, {env.keys.author: 0}, {}, {})
+        self.view = PeopleView(env.keys.author, {}, {}, {env.keys.author: 0}, {}, {}, {})
 
     def wire(
         self,

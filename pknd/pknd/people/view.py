@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pkn_protocol.control.people import Trust
 from pkn_protocol.records.ids import AuthorId, did_key
-from pkn_protocol.trust.graph import distances
+from pkn_protocol.trust.graph import distances, weights
 from pkn_protocol.trust.quotas import Quota, author_quotas
 from pknd.store.people import Opinion, claimed_names, opinions, vouches
 
@@ -23,6 +23,7 @@ class PeopleView:
     distances: Mapping[AuthorId, int]
     vouches: Mapping[AuthorId, frozenset[AuthorId]]
     quotas: Mapping[AuthorId, Quota]
+    weights: Mapping[AuthorId, float]
 
     def trust(self, author: AuthorId) -> Trust:
         if author == self.me:
@@ -71,4 +72,5 @@ def read_view(db: sqlite3.Connection, me: AuthorId, *, max_disk: int) -> PeopleV
         distances=distances(me, trusted, blocked, given),
         vouches=given,
         quotas=author_quotas(me, trusted, blocked, given, max_disk=max_disk),
+        weights=weights(me, trusted, blocked, given),
     )

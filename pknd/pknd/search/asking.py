@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,9 +16,8 @@ from pkn_protocol.records.model import Device, Item, Record
 from pkn_protocol.search.fanout import Budget
 from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.query import Query, Term
-from pkn_protocol.search.scoring import Statistics, bm25
+from pkn_protocol.search.scoring import Statistics
 from pknd.environment import Environment
-from pknd.search.index import terms_of
 from pknd.store.records import Filter, get
 from pknd.sync.link import PeerLink
 
@@ -55,6 +54,7 @@ def ask_message(
         ),
         phrases=query.phrases,
         excluded=tuple(m.QueryTerm(term.word, tuple(sorted(term.stems))[:32], 0) for term in query.excluded),
+        excluded_phrases=query.excluded_phrases,
         documents=statistics.documents,
         mean_length=int(statistics.mean_length),
         limit=request.limit,
@@ -82,21 +82,31 @@ def query_of(ask: m.Ask) -> tuple[Query, Statistics]:
     frequencies = tuple(term.frequency for term in ask.terms)
     phrases = tuple(phrase for phrase in ask.phrases if phrase)
     return (
-        Query(ask.text, terms, phrases, excluded),
+        Query(ask.text, terms, phrases, excluded, tuple(filter(None, ask.excluded_phrases))),
         Statistics(ask.documents, float(max(1, ask.mean_length)), frequencies),
     )
 
 
-async def ask_peer(env: Environment, link: PeerLink, message: m.Ask, *, timeout_s: float) -> list[Found]:
-    """What a peer answers; records that are not here are fetched from it and verified.
+async def ask_peer(
+    env: Environment, link: PeerLink, message: m.Ask, *, timeout_s: float
+) -> AsyncIterator[tuple[list[Found], bool]]:
+    """What a peer answers, in parts, each with whether more may follow: first what its own disk has, then
+    what it heard from others. Records that are not here are fetched from it and verified.
 
     Raises:
         LinkClosed, TimeoutError: the peer did not answer.
     """
-    hits: list[m.AnswerHit] = []
+    taken = 0
     async for reply in link.stream(message, timeout_s=timeout_s):
         if isinstance(reply, m.Answers):
-            hits += reply.hits[: m.MOST_HITS - len(hits)]
+            hits = reply.hits[: m.MOST_HITS - taken]
+            taken += len(hits)
+            yield await _found(env, link, hits, timeout_s), reply.more
+
+
+async def _found(
+    env: Environment, link: PeerLink, hits: Sequence[m.AnswerHit], timeout_s: float
+) -> list[Found]:
     held = await env.store.read(
         lambda db: {hit.id: found.record for hit in hits if (found := get(db, hit.id)) is not None}
     )
@@ -108,22 +118,6 @@ async def ask_peer(env: Environment, link: PeerLink, message: m.Ask, *, timeout_
         if record is not None and isinstance(record.body, Item):
             found.append(Found(record, _passage(hit), device_block))
     return found
-
-
-def score_record(query: Query, statistics: Statistics, record: Record) -> float | None:
-    """The text score from the signed record itself; None where it does not match."""
-    terms = terms_of(record)
-    classes: list[int | None] = []
-    for term in query.terms:
-        kinds = [terms.classes[stem] for stem in term.stems if stem in terms.classes]
-        classes.append(max(kinds) if kinds else None)
-    if any(stem in terms.classes for term in query.excluded for stem in term.stems):
-        return None
-    required = {id(term) for term in query.required}
-    if any(kind is None and id(term) in required for term, kind in zip(query.terms, classes, strict=True)):
-        return None
-    score = bm25(classes, terms.length, statistics)
-    return score if score > 0 else None
 
 
 async def _fetch_records(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.search.documents import text_score
 from pkn_protocol.search.fanout import Budget, SeenQueries
 from pknd.environment import Environment
-from pknd.search.asking import Found, ask_peer, query_of, score_record, seen_hash
+from pknd.search.asking import Found, ask_peer, query_of, seen_hash
 from pknd.sync.link import LinkClosed, PeerLink
 
 MOST_PASSED_ON = 2000
@@ -46,7 +48,7 @@ class Forwarder:
         others = self._others(link, ask)
         if not others or not self._seen.is_new(ask.query_id):
             return [], 0
-        budget = Budget(ask.nodes, ask.most_bytes, ask.hops).divided(len(others))
+        budget = Budget(ask.nodes, ask.most_bytes, ask.hops).capped().divided(len(others))
         seen = (*ask.seen, *(seen_hash(other.peer.device, ask.query_id) for other in others))
         message = replace(
             ask,
@@ -60,7 +62,7 @@ class Forwarder:
         query, statistics = query_of(ask)
         hits: dict[Cid, m.AnswerHit] = {}
         for found in (one for answer in answers for one in answer):
-            score = score_record(query, statistics, found.record)
+            score = text_score(found.record, query, statistics)
             if score is not None and found.record.audience is None:
                 self._keep(found)
                 passage = found.passage
@@ -88,10 +90,11 @@ class Forwarder:
         return sorted(others, key=lambda other: other.rtt_ms or 0.0)[: ask.nodes]
 
     async def _ask(self, link: PeerLink, message: m.Ask) -> list[Found]:
-        try:
-            return await ask_peer(self._env, link, message, timeout_s=message.timeout_ms / 1000)
-        except (LinkClosed, TimeoutError):
-            return []
+        found: list[Found] = []
+        with suppress(LinkClosed, TimeoutError):
+            async for part, _ in ask_peer(self._env, link, message, timeout_s=message.timeout_ms / 1000):
+                found += part
+        return found
 
     def _keep(self, found: Found) -> None:
         if found.device_block:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.control.errors import ErrorCode
@@ -13,6 +14,7 @@ from pkn_protocol.control.query import Hit, Mark, QueryRequest, QueryResult, Sco
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.documents import text_score
 from pkn_protocol.search.fanout import (
     AskPeer,
     Budget,
@@ -33,9 +35,9 @@ from pknd.items.content import read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.search.asking import Found, ask_message, ask_peer, query_of, score_record, seen_hash
+from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
 from pknd.search.forwarding import Forwarder
-from pknd.search.local import LocalHit, languages, search, statistics_of
+from pknd.search.local import LocalHit, languages, local_query, search, statistics_of
 from pknd.store.records import Filter, Held, get
 from pknd.sync.link import LinkClosed, PeerLink
 
@@ -43,6 +45,9 @@ TEXT_BYTES = 512 * 1024
 """Of a held text, what phrases and passages are looked for in."""
 _MORE_THAN_SHOWN = 4
 _ANSWER_LIMIT = 50
+_ANSWERS_WAITING = 64
+_Inbox: TypeAlias = asyncio.Queue[tuple[DeviceId, list[Found] | None, bool]]
+"""Who answered, with what (None: not at all), and whether more may follow."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,12 @@ class _State:
     held: dict[Cid, Held] = field(default_factory=dict)
     ranks: dict[Cid, Rank] = field(default_factory=dict)
     passages: dict[Cid, Passage] = field(default_factory=dict)
+
+    def enter(self, held: Held, ranked: Rank, passage: Passage | None) -> None:
+        self.held[held.record.id] = held
+        self.ranks[held.record.id] = ranked
+        if passage is not None:
+            self.passages.setdefault(held.record.id, passage)
 
 
 class Queries:
@@ -87,7 +98,7 @@ class Queries:
         candidates = [] if request.scope is Scope.LOCAL else self._candidates(state, request.scope)
         complete = True
         query_id = self._env.random_bytes(16)
-        inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]] = asyncio.Queue()
+        inbox: _Inbox = asyncio.Queue(_ANSWERS_WAITING)
         tasks: dict[DeviceId, asyncio.Task[None]] = {}
         yield QueryUpdate(await self._result(request, state, fan, began, complete=False), final=False)
         effects = fan.start(candidates, self._env.monotonic() * 1000)
@@ -160,28 +171,20 @@ class Queries:
             wanted = Filter(request.tags, author, request.kind, request.since, None, self._env.now())
             statistics = statistics_of(db, query)
             state = _State(query, statistics, wanted)
-            limit = request.limit * _MORE_THAN_SHOWN
-            for hit in search(db, query, statistics, wanted, limit=limit, text_of=self._text_of):
-                self._enter(state, hit.held, hit.text_score, hit.passage)
+            for hit in local_query(
+                db,
+                query,
+                statistics,
+                wanted,
+                limit=request.limit * _MORE_THAN_SHOWN,
+                text_of=self._text_of,
+                distances=view.distances,
+                weights=view.weights,
+            ):
+                state.enter(hit.held, hit.rank, hit.passage)
             return state
 
         return await self._env.store.read(work)
-
-    def _enter(self, state: _State, held: Held, text: float, passage: Passage | None) -> float:
-        record = held.record
-        ranked = rank(
-            text,
-            distance=self._view().distances.get(record.author),
-            kind=record.kind,
-            claimed=record.dated if record.dated is not None else record.time,
-            received=held.received,
-            now=self._env.now(),
-        )
-        state.held[record.id] = held
-        state.ranks[record.id] = ranked
-        if passage is not None:
-            state.passages.setdefault(record.id, passage)
-        return ranked.score
 
     def _candidates(self, state: _State, scope: Scope) -> list[Candidate]:
         view = self._view()
@@ -214,10 +217,9 @@ class Queries:
         budget: Budget,
         request: QueryRequest,
         query_id: bytes,
-        inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]],
+        inbox: _Inbox,
     ) -> None:
         link = self._links().get(device)
-        found: list[Found] | None = None
         if link is not None:
             everybody = (self._env.keys.device, *self._links())
             message = ask_message(
@@ -230,16 +232,20 @@ class Queries:
                 seen=tuple(seen_hash(one, query_id) for one in everybody),
             )
             try:
-                found = await ask_peer(self._env, link, message, timeout_s=request.timeout_ms / 1000)
+                async for part, more in ask_peer(
+                    self._env, link, message, timeout_s=request.timeout_ms / 1000
+                ):
+                    await inbox.put((device, part, more))
+                return
             except (LinkClosed, TimeoutError) as error:
                 log.event("query.unanswered", LogLevel.DEBUG, device=device.hex()[:16], error=str(error))
-        await inbox.put((device, found))
+        await inbox.put((device, None, False))
 
     async def _next(
         self,
         fan: FanOut,
         state: _State,
-        inbox: asyncio.Queue[tuple[DeviceId, list[Found] | None]],
+        inbox: _Inbox,
         began: float,
         request: QueryRequest,
     ) -> list[AskPeer | TopChanged | Finished]:
@@ -248,7 +254,7 @@ class Queries:
         wake = min(fan.wake_at(now) or deadline, deadline)
         try:
             async with asyncio.timeout(max(0.0, wake - now) / 1000 + 0.001):
-                device, found = await inbox.get()
+                device, found, more = await inbox.get()
         except TimeoutError:
             now = self._env.monotonic() * 1000
             return [*fan.stop()] if now >= deadline else [*fan.tick(now)]
@@ -261,7 +267,7 @@ class Queries:
             score = await self._scored(state, one)
             if score is not None:
                 scores[one.record.id] = score
-        return [*fan.answered(device, scores, now)]
+        return [*fan.answered(device, scores, now, more=more)]
 
     async def _scored(self, state: _State, found: Found) -> float | None:
         """The score of what a peer sent, computed here from the signed record."""
@@ -273,10 +279,21 @@ class Queries:
             known = held or Held(0, found.record, self._env.now(), head=True, shown=True, scope=b"")
         if found.record.author in self._view().blocked:
             return None
-        text = score_record(state.query, state.statistics, known.record)
+        text = text_score(known.record, state.query, state.statistics)
         if text is None or not _admits(state.wanted, known.record):
             return None
-        return self._enter(state, known, text, found.passage)
+        record, view = known.record, self._view()
+        ranked = rank(
+            text,
+            distance=view.distances.get(record.author),
+            weight=view.weights.get(record.author),
+            kind=record.kind,
+            claimed=record.time if record.dated is None else record.dated,
+            received=known.received,
+            now=self._env.now(),
+        )
+        state.enter(known, ranked, found.passage)
+        return ranked.score
 
     async def _result(
         self, request: QueryRequest, state: _State, fan: FanOut, began: float, *, complete: bool

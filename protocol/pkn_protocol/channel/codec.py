@@ -179,14 +179,18 @@ def _write_terms(terms: tuple[m.QueryTerm, ...]) -> Value:
     return [[term.word, list(term.stems), term.frequency] for term in terms]
 
 
+def _phrases(f: Fields, name: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(_texts(part, name, m.MOST_TERMS, _WORD_BYTES) for part in _list(f, name, m.MOST_TERMS))
+
+
 def _read_ask(f: Fields) -> m.Ask:
     author = f.optional_bytes("author", _KEY_BYTES, _KEY_BYTES)
-    phrases = _list(f, "phrases", m.MOST_TERMS)
     return m.Ask(
         query_id=f.bytes("id", _QUERY_ID_BYTES),
         text=f.text("text", _TEXT_BYTES, least=0),
         terms=tuple(map(_term, _list(f, "terms", m.MOST_TERMS * 8))),
-        phrases=tuple(_texts(part, "phrases", m.MOST_TERMS, _WORD_BYTES) for part in phrases),
+        phrases=_phrases(f, "phrases"),
+        excluded_phrases=_phrases(f, "excluded_phrases"),
         excluded=tuple(map(_term, _list(f, "excluded", m.MOST_TERMS * 8))),
         documents=f.integer("documents", 0, _COUNT),
         mean_length=f.integer("mean_length", 0, _COUNT),
@@ -222,6 +226,8 @@ def _write_ask(a: m.Ask) -> dict[str, Value]:
     }
     if a.tags:
         fields["tags"] = list(a.tags)
+    if a.excluded_phrases:
+        fields["excluded_phrases"] = [list(phrase) for phrase in a.excluded_phrases]
     if a.seen:
         fields["seen"] = list(a.seen)
     optional = {"author": a.author, "kind": a.kind, "since": a.since}

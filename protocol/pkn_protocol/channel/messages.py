@@ -239,6 +239,7 @@ class Ask:
     author: AuthorId | None = None
     kind: str | None = None
     since: int | None = None
+    excluded_phrases: tuple[tuple[str, ...], ...] = ()
     seen: tuple[bytes, ...] = ()
     """Those who are asked already, as 8-byte hashes keyed by the query's id: a forwarder leaves them out."""
 

@@ -54,6 +54,7 @@ OPEN: list[m.Message] = [
         AuthorId(KEY),
         "note",
         77,
+        (("not", "this"),),
         (HASH,),
     ),
     m.Answers((m.AnswerHit(CID, 1234, "a passage", (2, 5), confirmed=True),), asked=3, more=True),
