@@ -190,7 +190,7 @@ class Daemon:
     def _services(self, publisher: Publisher, fetcher: Fetcher, ceiling: Callable[[], int]) -> Services:
         env, people, config = self._env, self.people, self._config
         identity = Identity(env, self._home.keys, view=lambda: people.view)
-        items = Items(
+        self.items = items = Items(
             env,
             publisher,
             view=lambda: people.view,
