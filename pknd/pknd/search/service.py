@@ -339,7 +339,15 @@ class Queries:
         )
 
     def _text_of(self, db: sqlite3.Connection, held: Held) -> str | None:
-        return read_text(db, self._env.store.files, held, most=TEXT_BYTES)
+        text = read_text(db, self._env.store.files, held, most=TEXT_BYTES)
+        return text if text is None else _without_heading(text, held)
+
+
+def _without_heading(text: str, held: Held) -> str:
+    """A text without a first line that only repeats its title, which stands above the passage anyway."""
+    first, _, rest = text.partition("\n")
+    title = getattr(held.record.body, "title", "")
+    return rest.lstrip("\n") if first.strip("# ").strip() == title and rest.strip() else text
 
 
 def _answer_hit(hit: LocalHit) -> m.AnswerHit:
