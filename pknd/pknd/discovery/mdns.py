@@ -89,6 +89,11 @@ class LocalDiscovery:
         return self._state
 
     @property
+    def instance(self) -> str:
+        """The name under which this daemon announces itself now."""
+        return self._instance
+
+    @property
     def known(self) -> tuple[Found, ...]:
         return tuple(self._known.values())
 
@@ -97,17 +102,17 @@ class LocalDiscovery:
         self._instance = self._random_bytes(_NAME_BYTES).hex()
         self._state = Announcement.WAITING
         self._since = asyncio.get_running_loop().time()
-        addresses = [host] if host not in (None, "0.0.0.0", "::") else interface_addresses()  # noqa: S104
-        self._loopback = all(address is not None and _is_loopback(address) for address in addresses)
+        everywhere = host is None or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        addresses = interface_addresses() if everywhere or host is None else [host]
+        self._loopback = all(map(_is_loopback, addresses))
         try:
-            self._zeroconf = AsyncZeroconf(
-                interfaces=list(filter(None, addresses)), ip_version=_version(addresses)
-            )
+            _check_own(addresses)
+            self._zeroconf = AsyncZeroconf(interfaces=addresses, ip_version=_version(addresses))
             self._service = AsyncServiceInfo(
                 SERVICE,
                 f"{self._instance}.{SERVICE}",
                 port=port,
-                addresses=[_packed(address) for address in addresses if address is not None],
+                addresses=[_packed(address) for address in addresses],
                 server=f"{self._instance}.local.",
                 properties={"v": "1", "id": blinded_id(self._device, self._instance).hex()},
             )
@@ -219,8 +224,18 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _version(addresses: list[str | None] | list[str]) -> IPVersion:
-    return IPVersion.V6Only if addresses and all(a and ":" in a for a in addresses) else IPVersion.V4Only
+def _version(addresses: list[str]) -> IPVersion:
+    return IPVersion.V6Only if all(":" in address for address in addresses) else IPVersion.V4Only
+
+
+def _check_own(addresses: list[str]) -> None:
+    """Raise OSError for an address that is not this machine's: the library would leave sockets open."""
+    if not addresses:
+        raise OSError("no network is set up")
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
 
 
 def _packed(address: str) -> bytes:
