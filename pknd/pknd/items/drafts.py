@@ -13,11 +13,14 @@ from pkn_protocol.text.languages import guess_language
 from pkn_protocol.text.sketch import make_sketch
 from pknd.capture.captured import ANALYSED_TEXT_BYTES, Captured, excerpt_of
 
+_MOST_BYTES_A_CODE_POINT = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """What analysis found in a text: the language it was read in, the sketch, the excerpt."""
+    """An item's signed title, and what analysis found: the language, the sketch, the excerpt."""
 
+    title: str
     lang: str | None
     sketch: bytes | None
     excerpt: str
@@ -29,13 +32,21 @@ def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
     An item with no words to read (a picture) gets neither sketch nor excerpt; its title is searched by
     itself.
     """
+    # The title as it will be signed: others make the sketch again from the record and the text.
+    title = clipped(" ".join(captured.title.split()), limits.TITLE_BYTES) or "Untitled"
     if captured.text is None:
-        return Analysed(captured.lang, None, "")
-    text = captured.text[:ANALYSED_TEXT_BYTES]
-    lang = captured.lang or guess_language(captured.title + "\n" + text, default_lang)
-    stems = analyse(captured.title + "\n" + text, lang)
+        return Analysed(title, captured.lang, None, "")
+    text = analysed_part(captured.text)
+    lang = captured.lang or guess_language(title + "\n" + text, default_lang)
     excerpt = clipped(excerpt_of(text, captured.title), limits.EXCERPT_BYTES)
-    return Analysed(lang, make_sketch(stems), excerpt)
+    return Analysed(title, lang, make_sketch(analyse(title + "\n" + text, lang)), excerpt)
+
+
+def analysed_part(text: str) -> str:
+    """What analysis reads of a text: its first 4 MiB of UTF-8 (SPEC, Text)."""
+    if len(text) <= ANALYSED_TEXT_BYTES // _MOST_BYTES_A_CODE_POINT:
+        return text
+    return text.encode("utf-8", errors="replace")[:ANALYSED_TEXT_BYTES].decode("utf-8", errors="ignore")
 
 
 def item_body(
@@ -43,7 +54,7 @@ def item_body(
 ) -> Item:
     """The item's signed fields; texts that are too long are cut at a character, surplus tags left out."""
     return Item(
-        title=clipped(" ".join(captured.title.split()), limits.TITLE_BYTES) or "Untitled",
+        title=analysed.title,
         tags=tuple(clipped(tag, limits.TAG_BYTES) for tag in captured.tags)[: limits.TAGS],
         lang=analysed.lang,
         excerpt=analysed.excerpt,

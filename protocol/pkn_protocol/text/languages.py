@@ -21,7 +21,7 @@ _OTHER_WORDS = {
     "it": "che di il gli della delle dei nel nella è non sono con per una anche come più questo alla ma lo",
     "nl": "de het een en van dat niet zijn voor met aan ook maar naar bij wordt werd deze uit nog er ze wij",
     "pl": "i w nie się na że jest do to z jak ale o po co tak za od przez czy są przy oraz był była które",
-    "pt": "o os e do da dos das não uma um em para com que na no ao mais são foi pelo pela também você seu",
+    "pt": "a se o e do da dos das não uma um em para com que na no ao mais são foi pelo pela também você seu",
     "sv": "och att det som en är av för på med den till inte har om ett jag var men så från kan vi hade de",
     "tr": "ve bir bu için ile da de çok daha gibi olarak ne ama kadar olan en sonra var değil o her ki mi",
 }

@@ -6,23 +6,28 @@ class each, Golomb-Rice coded (the coding of BIP 158). Every sketch has exactly 
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate, repeat
 
 from pkn_protocol.text.analysis import ANALYSER, STEM_BITS, analyse
 
 MOST_STEMS = 1024
-"""Distinct stems in a sketch; of a longer text the most frequent ones, ties by first occurrence."""
+"""Distinct stems in a sketch: what the summaries of a shelf of books can afford (some 2 KiB each)."""
+FIRST_STEMS = 32
+"""Of a longer text's distinct stems the first ones, which are its title's, are kept whatever their count."""
+MOST_BYTES = 4 + 2304
+"""No sketch is longer: 1,024 entries of 17 bits, and gaps that sum to less than 1,024 more."""
 LEAST_COUNT = (1, 2, 3, 5)
 """The least number of occurrences that each class stands for: 1, 2, 3 to 4, 5 and more."""
-CLASS_FREQUENCY = (1.0, 2.0, 3.4, 6.0)
+CLASS_FREQUENCY = (1.0, 2.0, 3.4, 8.0)
 """What a class counts as when it is scored (SPEC, Search)."""
 _HEADER_BYTES = 4
 _LENGTH_CODES = 256
 _CLASS_BITS = 2
+_CLASS_MASK = 3
 
 
 class BadSketch(ValueError):
@@ -33,31 +38,46 @@ class BadSketch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """`length` is the number of stems in the text, rounded down on a log scale; `classes` maps a stem's
-    hash to its frequency class, 0 to 3."""
+    """A decoded sketch.
 
+    `length` is the number of stems in the text, repetitions and those left out included, rounded down on a
+    log scale; `classes` maps a stem's hash to its frequency class, 0 to 3.
+    """
+
+    analyser: int
     length: int
     classes: Mapping[int, int]
 
 
 def make_sketch(stems: Sequence[int]) -> bytes:
-    """The sketch of a text whose stems (in order, with repetitions) are given."""
-    counts = Counter(stems)
-    kept = sorted(counts.items() if len(counts) <= MOST_STEMS else counts.most_common(MOST_STEMS))
+    """The sketch of a text whose stems (24-bit hashes in order, with repetitions) are given.
+
+    Of more than 1,024 distinct stems it keeps the first 32 and of the others the most frequent ones, ties by
+    first occurrence: this needs no knowledge of other texts, so that every reader can check it.
+    """
+    kept = _most_telling(Counter(stems))
     rice = _rice_bits(len(kept))
     low = (1 << rice) - 1
     bits: list[str] = []
     previous = -1
-    for stem, count in kept:
+    for stem, count in sorted(kept):
         gap = stem - previous - 1
         previous = stem
-        kind = 0 if count == 1 else 1 if count == 2 else 2 if count < 5 else 3
-        bits.append("1" * (gap >> rice) + "0")
-        bits.append(format((gap & low) << _CLASS_BITS | kind, f"0{rice + _CLASS_BITS}b"))
-    text = "".join(bits)
-    size = -(-len(text) // 8)
-    packed = (int(text, 2) << (size * 8 - len(text))).to_bytes(size, "big") if text else b""
+        entry = (gap & low) << _CLASS_BITS | bisect_right(LEAST_COUNT, count) - 1
+        bits.append(f"{'1' * (gap >> rice)}0{entry:0{rice + _CLASS_BITS}b}")
+    joined = "".join(bits)
+    size = -(-len(joined) // 8)
+    packed = (int(joined, 2) << (size * 8 - len(joined))).to_bytes(size, "big") if joined else b""
     return bytes((ANALYSER, length_code(len(stems)))) + len(kept).to_bytes(2, "big") + packed
+
+
+def _most_telling(counts: Counter[int]) -> list[tuple[int, int]]:
+    # A counter keeps the order of first occurrence, and so do sorting and slicing.
+    entries = list(counts.items())
+    if len(entries) <= MOST_STEMS:
+        return entries
+    others = sorted(entries[FIRST_STEMS:], key=lambda entry: -entry[1])
+    return entries[:FIRST_STEMS] + others[: MOST_STEMS - FIRST_STEMS]
 
 
 def decode_sketch(blob: bytes) -> Sketch:
@@ -69,6 +89,8 @@ def decode_sketch(blob: bytes) -> Sketch:
     """
     if len(blob) < _HEADER_BYTES:
         raise BadSketch("shorter than its header")
+    if len(blob) > MOST_BYTES:
+        raise BadSketch(f"{len(blob)} bytes; at most {MOST_BYTES} are allowed")
     if blob[0] != ANALYSER:
         raise BadSketch(f"made by analyser {blob[0]}; this program reads {ANALYSER}")
     count = int.from_bytes(blob[2:4], "big")
@@ -76,9 +98,11 @@ def decode_sketch(blob: bytes) -> Sketch:
         raise BadSketch(f"{count} stems; at most {MOST_STEMS} are allowed")
     classes = _decode_stems(blob[4:], count)
     least = sum(LEAST_COUNT[kind] for kind in classes.values())
-    if longest_of_code(blob[1]) < least or (count == 0) != (blob[1] == 0):
-        raise BadSketch("shorter than its words imply")
-    return Sketch(length_of_code(blob[1]), classes)
+    if longest_of_code(blob[1]) < least:
+        raise BadSketch("shorter than its stems imply")
+    if count == 0 and blob[1] != 0:
+        raise BadSketch("a length without stems")
+    return Sketch(blob[0], length_of_code(blob[1]), classes)
 
 
 def _decode_stems(packed: bytes, count: int) -> dict[int, int]:
@@ -88,18 +112,15 @@ def _decode_stems(packed: bytes, count: int) -> dict[int, int]:
     place = 0
     stem = -1
     classes: dict[int, int] = {}
-    try:
-        for _ in range(count):
-            stop = bits.index("0", place)
-            entry = bits[stop + 1 : stop + 1 + width]
-            if len(entry) != width:
-                raise BadSketch("cut off")
-            value = int(entry, 2)
-            stem += 1 + ((stop - place) << rice | value >> _CLASS_BITS)
-            classes[stem] = value & 3
-            place = stop + 1 + width
-    except ValueError as error:
-        raise BadSketch("cut off") from error
+    for _ in range(count):
+        stop = bits.find("0", place)
+        end = stop + 1 + width
+        if stop < 0 or end > len(bits):
+            raise BadSketch("cut off")
+        value = int(bits[stop + 1 : end], 2)
+        stem += 1 + ((stop - place) << rice | value >> _CLASS_BITS)
+        classes[stem] = value & _CLASS_MASK
+        place = end
     if stem >= 1 << STEM_BITS:
         raise BadSketch("a stem beyond 24 bits")
     if len(bits) - place >= 8 or "1" in bits[place:]:
@@ -114,34 +135,29 @@ def agrees_with_text(blob: bytes, title: str, text: str, lang: str) -> bool:
 
 def length_code(length: int) -> int:
     """The one-byte code of a length in stems: the largest whose value is not above it."""
-    low, high = 0, _LENGTH_CODES - 1
-    values = _length_values()
-    while low < high:
-        middle = (low + high + 1) // 2
-        if values[middle] <= length:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return bisect_right(_LENGTHS, length) - 1
 
 
 def length_of_code(code: int) -> int:
-    return _length_values()[code]
+    """The least length that has this code, in stems."""
+    return _LENGTHS[code]
 
 
 def longest_of_code(code: int) -> int:
-    """The greatest length that has this code."""
-    values = _length_values()
-    return values[code + 1] - 1 if code + 1 < _LENGTH_CODES else 2**53
+    """The greatest length that has this code; for the last code no text is longer."""
+    return _LENGTHS[code + 1] - 1 if code + 1 < _LENGTH_CODES else sys.maxsize
 
 
-@cache
 def _length_values() -> tuple[int, ...]:
     # Each value is the one before it plus a sixteenth, at least plus 1: whole numbers only, so that all
     # implementations agree.
-    return tuple(
-        accumulate(repeat(0, _LENGTH_CODES), lambda value, _: max(value + 1, value * 17 // 16), initial=0)
-    )[:_LENGTH_CODES]
+    values = [0]
+    while len(values) < _LENGTH_CODES:
+        values.append(max(values[-1] + 1, values[-1] * 17 // 16))
+    return tuple(values)
+
+
+_LENGTHS = _length_values()
 
 
 def _rice_bits(count: int) -> int:

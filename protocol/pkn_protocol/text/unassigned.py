@@ -2,7 +2,7 @@
 
 Later Unicode versions assign some of them, and Python takes its version along; the table keeps analysis the
 same on all. Each range is written as its distance from the end of the one before it and its length less one,
-in base 36; made from `unicodedata` of Python 3.11 (general category Cn).
+in base 36. `python -m tests.protocol.text.make_unassigned` prints it (general category Cn in Python 3.11).
 """
 
 from __future__ import annotations
