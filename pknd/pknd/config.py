@@ -160,6 +160,14 @@ def format_size(size: int) -> str:
     return f"{size} B"
 
 
+def rounded_size(size: int) -> str:
+    """A size for a message: one decimal place."""
+    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} B"
+
+
 def _disk(text: str) -> int:
     size = parse_size(text)
     if not _LEAST_DISK <= size <= _MOST_DISK:

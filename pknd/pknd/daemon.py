@@ -36,6 +36,7 @@ from pknd.people.founding import founding_records
 from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
 from pknd.people.service import People
+from pknd.retention import Retention
 from pknd.search.service import Queries
 from pknd.status import StatusReport
 from pknd.store.blocks import OriginalChanged, get_block, records_using
@@ -110,13 +111,19 @@ class Daemon:
             announcement=lambda: self.discovery.announcement,
             listen=self._listening,
         )
+        self.retention = retention = Retention(
+            env, view=lambda: people.view, online=self._authors_online, max_disk=ceiling
+        )
         publisher = Publisher(
             env,
             view=lambda: people.view,
             default_lang=lambda: config.config.lang,
             announce=sync.announce,
+            check_room=retention.check_own,
         )
-        self.fetcher = fetcher = Fetcher(env, lambda: list(self.network.links.values()), lambda: people.view)
+        self.fetcher = fetcher = Fetcher(
+            env, lambda: list(self.network.links.values()), lambda: people.view, retention
+        )
         people.wire(publisher, changed=self._people_changed, online=self._authors_online)
         sync.on_arrival(self._arrived)
         self.queries = Queries(
@@ -323,6 +330,7 @@ class Daemon:
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(MAINTENANCE_SECONDS)
+            await self.retention.maintain()
             await self._env.store.maintain(now=self._env.now())
 
     def _in_background(self, work: Awaitable[None]) -> None:

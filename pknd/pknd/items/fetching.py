@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.control.status import LogLevel
@@ -37,15 +38,31 @@ _BATCH = 32
 _AT_ONCE = 4
 
 
+class Room(Protocol):
+    """Room on the disk for what others wrote."""
+
+    async def has_room(self) -> bool:
+        """Whether anything may be fetched unasked."""
+        ...
+
+    async def make_room(self, size: int) -> None:
+        """Raises DomainError where so many bytes would not fit."""
+
+
 class Fetcher:
     """One fetch an item at a time; those who want the same item wait for the same fetch."""
 
     def __init__(
-        self, env: Environment, links: Callable[[], Sequence[PeerLink]], view: Callable[[], PeopleView]
+        self,
+        env: Environment,
+        links: Callable[[], Sequence[PeerLink]],
+        view: Callable[[], PeopleView],
+        room: Room,
     ) -> None:
         self._env = env
         self._links = links
         self._view = view
+        self._room = room
         self._running: dict[int, asyncio.Task[bool]] = {}
         self._wake = asyncio.Event()
 
@@ -62,12 +79,16 @@ class Fetcher:
             except TimeoutError:
                 pass
             self._wake.clear()
-            if self._links():
+            if self._links() and await self._room.has_room():
                 await self._background()
 
     async def fetch(self, held: Held, timeout_s: float) -> bool:
         """Fetch an item's content within so many seconds; whether it is here now. A fetch that takes longer
-        goes on, and what has come is kept."""
+        goes on, and what has come is kept.
+
+        Raises:
+            DomainError: it is larger than what is kept for others.
+        """
         if await self._env.store.read(lambda db: is_complete(db, held.rowid)):
             return True
         task = self._running.get(held.rowid)
@@ -105,6 +126,8 @@ class Fetcher:
             async with asyncio.TaskGroup() as tasks:
                 for held in wanted:
                     tasks.create_task(one(held))
+            if not await self._room.has_room():
+                return
 
     async def _fetch(self, held: Held) -> bool:
         """From whoever is connected, the author's own devices first; each block kept as it comes."""
@@ -115,6 +138,8 @@ class Fetcher:
             walk = PayloadWalk(item.payload)
         except BadManifest:
             return False
+        if item.payload.size > BACKGROUND_BYTES:
+            await self._room.make_room(item.payload.size)
         for link in self._in_order(held.record.author):
             try:
                 if await self._from_link(link, walk, held):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pkn_protocol.control.errors import ErrorCode
@@ -74,7 +74,8 @@ def audience_of(asked: str | None, in_text: str | None, default: str) -> str:
 
 
 class Publisher:
-    """`announce` gets the records that travel, after they are on disk."""
+    """`announce` gets the records that travel, after they are on disk; `check_room` raises DomainError where
+    so many bytes would not fit."""
 
     def __init__(
         self,
@@ -83,11 +84,13 @@ class Publisher:
         view: Callable[[], PeopleView],
         default_lang: Callable[[], str],
         announce: Callable[[Sequence[Record]], None],
+        check_room: Callable[[int], Awaitable[None]],
     ) -> None:
         self._env = env
         self._view = view
         self._default_lang = default_lang
         self._announce = announce
+        self._check_room = check_room
 
     async def publish(self, drafts: Sequence[Draft]) -> list[Made]:
         """Write items; returns when all are on disk.
@@ -107,6 +110,7 @@ class Publisher:
     async def write(self, made: Sequence[Made]) -> None:
         """Store what was made, in one transaction, and announce it."""
         now, near, files = self._env.now(), self._view().near, self._env.store.files
+        await self._check_room(sum(_bytes_needed(one) for one in made))
         large = [
             (cid, block)
             for one in made
@@ -217,6 +221,12 @@ class Publisher:
             raise DomainError(
                 ErrorCode.NOT_CAPTURED, f"this cannot become a record: {error}", "shorten or change it"
             ) from error
+
+
+def _bytes_needed(made: Made) -> int:
+    # The record, its index entries and its pages in the log of the database take about twice its bytes again.
+    blocks = () if made.plan is None else made.plan.blocks
+    return 3 * len(made.wire.block) + sum(len(block) for _, block in blocks)
 
 
 def _expect_added(outcome: Outcome, record: Record) -> None:

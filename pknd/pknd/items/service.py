@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
@@ -122,7 +123,9 @@ class Items:
     async def show(self, ref: str, *, fetch: bool, timeout_s: float) -> ItemDetail:
         held = await self._env.store.read(lambda db: find_item(db, ref))
         if fetch and isinstance(held.record.body, Item) and held.record.body.payload is not None:
-            await self._fetch(held, timeout_s)
+            # The summary is shown even where the content would not fit.
+            with contextlib.suppress(DomainError):
+                await self._fetch(held, timeout_s)
         view, holders, files = self._view(), self._holders(), self._env.store.files
         return await self._env.store.read(lambda db: detail_of(db, files, held, view, holders))
 

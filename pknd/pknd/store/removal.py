@@ -55,6 +55,14 @@ def remove_expired(db: sqlite3.Connection, *, now: int, limit: int) -> Removal:
     return remove_records(db, [row for (row,) in rows.fetchall()])
 
 
+def drop_payload(db: sqlite3.Connection, rowid: int) -> int:
+    """Delete the content of a record's payload that no other record needs; the bytes that this frees."""
+    blocks = {cid for (cid,) in db.execute("SELECT cid FROM block_use WHERE record = ?", (rowid,))}
+    db.execute("DELETE FROM block_use WHERE record = ?", (rowid,))
+    db.execute("UPDATE payload SET complete = 0 WHERE record = ?", (rowid,))
+    return _drop_unused_blocks(db, blocks)
+
+
 def _parts(db: sqlite3.Connection, rowid: int) -> list[int]:
     """The rows that go with one, outer records before the inner one that they refer to."""
     row = db.execute("SELECT inner FROM record WHERE rowid = ?", (rowid,)).fetchone()
@@ -82,13 +90,15 @@ def _remove(db: sqlite3.Connection, rowid: int, blocks: set[bytes], items: set[b
     db.execute("DELETE FROM record WHERE rowid = ?", (rowid,))
 
 
-def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes]) -> None:
+def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes]) -> int:
+    freed = 0
     for cid in blocks:
         if db.execute("SELECT 1 FROM block_use WHERE cid = ?", (cid,)).fetchone() is not None:
             continue
-        row = db.execute("SELECT place, own_file FROM block WHERE cid = ?", (cid,)).fetchone()
+        row = db.execute("SELECT place, own_file, size FROM block WHERE cid = ?", (cid,)).fetchone()
         if row is None:
             continue
+        freed += 0 if row[1] is not None else row[2]
         db.execute("DELETE FROM block WHERE cid = ?", (cid,))
         if row[0] == IN_FILE:
             file_unneeded(db, cid)
@@ -98,3 +108,4 @@ def _drop_unused_blocks(db: sqlite3.Connection, blocks: set[bytes]) -> None:
                 " AND NOT EXISTS (SELECT 1 FROM block WHERE own_file = ?1)",
                 (row[1],),
             )
+    return freed

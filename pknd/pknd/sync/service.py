@@ -25,6 +25,7 @@ from pknd.store.circles import Epoch, add_epoch, epochs
 from pknd.store.floors import floors
 from pknd.store.ingest import ingest
 from pknd.store.records import of_kind
+from pknd.store.retention import lift_floors
 from pknd.sync.intake import Intake, Taken
 from pknd.sync.link import LinkClosed, PeerLink
 from pknd.sync.peer import PeerSync
@@ -110,6 +111,7 @@ class Sync:
 
     async def people_changed(self) -> None:
         """Trust or vouches are others than before."""
+        await self._env.store.write(lambda db: lift_floors(db, self._quota))
         await self._refresh()
         for peer in list(self._peers.values()):
             try:
