@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import aiohttp
 
@@ -20,6 +21,8 @@ from pknd.sync.link import LinkClosed
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
 _MOST_CONNECTIONS = 64
+_MOST_PINNED = 256
+"""Certificates remembered: more than there are connections to peers at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ class BulkClient:
             async with self._http.get(
                 f"{source.origin}/v1/blocks/{cid_text(cid)}",
                 headers=headers,
-                ssl=aiohttp.Fingerprint(source.certificate),
+                ssl=_pinned(source.certificate),
                 allow_redirects=False,
             ) as response:
                 if not _begins_right(response, data, most_bytes):
@@ -144,6 +147,12 @@ class BulkClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise LinkClosed(f"blocks cannot be had: {error or 'too slow'}") from error
         return True
+
+
+@lru_cache(maxsize=_MOST_PINNED)
+def _pinned(certificate: bytes) -> aiohttp.Fingerprint:
+    """One object a certificate: aiohttp keeps connections by it, and it has no equality of its own."""
+    return aiohttp.Fingerprint(certificate)
 
 
 def _begins_right(response: aiohttp.ClientResponse, data: bytearray, most_bytes: int) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from pkn_protocol.records.ids import Cid, cid_text, raw_cid
 from pkn_protocol.records.walk import BadBlock
 from pknd.channel.blocks import parse_token, token_text
+from pknd.channel.budgets import ArrivalBudgets
 from pknd.channel.bulk import BulkClient, Source
 from pknd.channel.limits import Limits
 from pknd.channel.partials import Partials
@@ -113,6 +114,26 @@ async def test_a_token_is_good_for_its_connection_alone_and_dies_with_it(make: P
         ) as response,
     ):
         assert response.status == 401
+
+
+async def test_many_blocks_come_over_few_connections(
+    make: PartyFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bruno = await linked(make)
+    arrived: list[object] = []
+    enter = ArrivalBudgets.enter
+
+    def counted(budgets: ArrivalBudgets, address: str, now: float) -> str | None:
+        arrived.append(address)
+        return enter(budgets, address, now)
+
+    monkeypatch.setattr(ArrivalBudgets, "enter", counted)
+    texts = [f"text {number}".encode() for number in range(Limits().new_per_minute + 10)]
+    bruno.blocks |= {raw_cid(text): text for text in texts}
+    link = ada.link_to(bruno)
+    for text in texts:
+        assert await link.fetch_block(raw_cid(text), most_bytes=MOST) == text
+    assert len(arrived) <= Limits().bulk_at_once
 
 
 async def test_nothing_is_fetched_after_the_connection_ended(make: PartyFactory) -> None:
