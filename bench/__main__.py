@@ -1,4 +1,7 @@
-"""`python -m bench [NAME...]`: measure, write bench/results/NAME.json, print a table."""
+"""`python -m bench [NAME...]`: measure, write bench/results/NAME.json, print a table.
+
+Exit status 0 when all was measured, limits met or not; 1 when something could not be; 2 for an unknown name.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +32,28 @@ def main(names: list[str]) -> int:
         print(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
         return 2
     rows: list[list[str]] = []
+    missed: list[str] = []
+    broken: list[str] = []
     for name in names or BENCHMARKS:
-        run: Callable[[], list[Figure]] = import_module(f"bench.{name}").run
         print(f"{name} …", end=" ", flush=True)
         began = time.perf_counter()
-        figures = run()
+        try:
+            run: Callable[[], list[Figure]] = import_module(f"bench.{name}").run
+            figures = run()
+        except Exception as error:
+            # The others are still worth measuring.
+            broken.append(name)
+            print(f"failed: {type(error).__name__}: {error}", flush=True)
+            continue
         write(name, figures, facts())
         print(f"{time.perf_counter() - began:.0f} s", flush=True)
         rows += [[name, *figure.line()] for figure in figures]
+        missed += [f"{name}: {figure.name}" for figure in figures if figure.met is False]
     print(tabulate(rows, headers=["benchmark", "figure", "value", "limit", ""], tablefmt="simple"))
-    return 0
+    print(f"Limits missed: {'; '.join(missed)}." if missed else "No limit is missed by what was measured.")
+    if broken:
+        print(f"Not measured: {', '.join(broken)}.")
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
