@@ -20,8 +20,11 @@ def ndcg(ranked: Sequence[str], grades: Mapping[str, int]) -> float:
     return gain / most if most else 0.0
 
 
-def central_ndcg(held: Collection) -> float:
-    """The mean nDCG@10 of BM25 over all full texts in one place, with exact frequencies."""
+def central_ndcg(held: Collection, *, repeated: bool = True) -> float:
+    """The mean nDCG@10 of BM25 over all full texts in one place, with exact frequencies.
+
+    `repeated`: a word that stands twice in a query counts twice.
+    """
     frequencies = {d: Counter(analyse(text, "en")) for d, text in held.documents.items()}
     lengths = {d: sum(counts.values()) or 1 for d, counts in frequencies.items()}
     mean = sum(lengths.values()) / len(lengths)
@@ -37,7 +40,7 @@ def central_ndcg(held: Collection) -> float:
             weight = math.log(1 + (len(lengths) - len(found) + 0.5) / (len(found) + 0.5))
             for document, count in found:
                 norm = K1 * (1 - B + B * lengths[document] / mean)
-                scores[document] += times * weight * count * (K1 + 1) / (count + norm)
+                scores[document] += (times if repeated else 1) * weight * count * (K1 + 1) / (count + norm)
         ranked = sorted(scores, key=lambda d: (-scores[d], d))
         results.append(ndcg(ranked, held.grades.get(number, {})))
     return sum(results) / len(results)

@@ -61,7 +61,12 @@ def _of(held: Collection, folder: Path) -> list[Figure]:
                 details=details,
             )
         )
-    return figures
+    once = central_ndcg(held, repeated=False) / reference
+    # pkn counts each word of a query once; the reference counts repetitions, as is usual for BM25.
+    return [
+        *figures,
+        Figure(f"{held.name}, central index, each word of a query once", once, "× central nDCG@10"),
+    ]
 
 
 def _shares(held: Collection, order: Sequence[str]) -> list[Mapping[str, str]]:
