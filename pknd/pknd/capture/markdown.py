@@ -53,12 +53,13 @@ def capture_markdown(text: str, *, fallback_title: str, name: str | None = None)
 def links_of(body: str) -> tuple[str, ...]:
     """The targets of a text's links in the order of their first mention: hrefs, `pkn:` ids, wiki names."""
     found: dict[str, None] = {}
-    for match in _LINK.finditer(body):
-        found.setdefault(match.group(1))
-    for match in _PKN_LINK.finditer(body):
-        found.setdefault("pkn:" + match.group(1))
-    for match in _WIKI_LINK.finditer(body):
-        found.setdefault(match.group(1).strip() + ".md")
+    # Looked for plainly first: most texts have none, and expressions try every character.
+    if "](" in body:
+        found.update((match.group(1), None) for match in _LINK.finditer(body))
+    if "pkn:" in body:
+        found.update(("pkn:" + match.group(1), None) for match in _PKN_LINK.finditer(body))
+    if "[[" in body:
+        found.update((match.group(1).strip() + ".md", None) for match in _WIKI_LINK.finditer(body))
     return tuple(found)
 
 

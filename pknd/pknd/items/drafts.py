@@ -10,7 +10,7 @@ from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import guess_language
-from pkn_protocol.text.sketch import make_sketch
+from pkn_protocol.text.sketch import Sketch, encode_sketch, sketch_of
 from pknd.capture.captured import ANALYSED_TEXT_BYTES, Captured, excerpt_of
 
 _MOST_BYTES_A_CODE_POINT = 4
@@ -22,7 +22,7 @@ class Analysed:
 
     title: str
     lang: str | None
-    sketch: bytes | None
+    sketch: Sketch | None
     excerpt: str
 
 
@@ -39,7 +39,7 @@ def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
     text = analysed_part(captured.text)
     lang = captured.lang or guess_language(title + "\n" + text, default_lang)
     excerpt = clipped(excerpt_of(text, captured.title), limits.EXCERPT_BYTES)
-    return Analysed(title, lang, make_sketch(analyse(title + "\n" + text, lang)), excerpt)
+    return Analysed(title, lang, sketch_of(analyse(title + "\n" + text, lang)), excerpt)
 
 
 def analysed_part(text: str) -> str:
@@ -58,7 +58,7 @@ def item_body(
         tags=tuple(clipped(tag, limits.TAG_BYTES) for tag in captured.tags)[: limits.TAGS],
         lang=analysed.lang,
         excerpt=analysed.excerpt,
-        sketch=analysed.sketch,
+        sketch=None if analysed.sketch is None else encode_sketch(analysed.sketch),
         payload=payload,
         links=links[: limits.LINKS],
         url=captured.url,

@@ -15,6 +15,7 @@ from pkn_protocol.records.codec import sign_record
 from pkn_protocol.records.fields import RecordError
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Body, Item, Record
+from pkn_protocol.text.sketch import Sketch
 from pknd.capture.captured import Captured
 from pknd.environment import Environment
 from pknd.errors import DomainError
@@ -24,7 +25,7 @@ from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED, current_epoch
 from pknd.people.view import PeopleView
 from pknd.store.blocks import IN_ROW_BYTES, OwnFile, put_block, put_own_file, set_complete
 from pknd.store.ingest import Outcome, Status, ingest
-from pknd.store.sources import Source, put_source
+from pknd.store.sources import put_source
 
 AUDIENCES = (TRUSTED, PUBLIC, PRIVATE)
 # From narrow to wide: front matter may narrow what was asked for, never widen it.
@@ -52,6 +53,7 @@ class Made:
     wire: Record
     plan: PlannedPayload | None
     draft: Draft
+    sketch: Sketch | None
 
 
 def audience_of(asked: str | None, in_text: str | None, default: str) -> str:
@@ -125,7 +127,7 @@ class Publisher:
         def work(db: sqlite3.Connection) -> None:
             for one in made:
                 inner = None if one.wire is one.record else one.record
-                outcome = ingest(db, one.wire, now=now, inner=inner, near=near)
+                outcome = ingest(db, one.wire, now=now, inner=inner, near=near, sketch=one.sketch)
                 _expect_added(outcome, one.record)
                 if one.plan is not None:
                     for cid, block in one.plan.blocks:
@@ -136,7 +138,7 @@ class Publisher:
                     set_complete(db, outcome.rowid)
                 if one.draft.source is not None:
                     path, digest = one.draft.source
-                    put_source(db, Source.of(path, digest, one.record.item_id, one.record.id))
+                    put_source(db, path, digest, item=one.record.item_id, record=one.record.id)
 
         await self._env.store.write(work)
         self._announce([one.wire for one in made])
@@ -188,7 +190,7 @@ class Publisher:
         record, wire = self._sign(
             captured.kind.value, body, audience, epoch, draft.item, draft.replaces, captured.dated
         )
-        return Made(record, wire, plan, draft)
+        return Made(record, wire, plan, draft, analysed.sketch)
 
     def _sign(
         self,

@@ -13,27 +13,28 @@ from dataclasses import dataclass
 from pkn_protocol.records.model import Record
 from pkn_protocol.search.documents import Terms as Terms
 from pkn_protocol.search.documents import terms_of as terms_of
+from pkn_protocol.text.sketch import Sketch
+from pknd.search import recent
 
 _PARAMETERS = 500
 """In one statement; SQLite's own limit is higher."""
 
 
-def add_document(db: sqlite3.Connection, rowid: int, record: Record, *, public: bool) -> None:
-    """Make a record findable, in the caller's transaction."""
-    terms = terms_of(record)
+def add_document(
+    db: sqlite3.Connection, rowid: int, record: Record, *, public: bool, sketch: Sketch | None = None
+) -> None:
+    """Make a record findable, in the caller's transaction; `sketch` is its own, where that is at hand."""
+    terms = terms_of(record, sketch)
     db.execute(
         "INSERT OR REPLACE INTO document (doc, length, public, lang) VALUES (?, ?, ?, ?)",
         (rowid, terms.length, public, getattr(record.body, "lang", None) or ""),
     )
-    db.executemany(
-        "INSERT OR REPLACE INTO posting (stem, doc, class) VALUES (?, ?, ?)",
-        [(stem, rowid, kind) for stem, kind in sorted(terms.classes.items())],
-    )
+    recent.add(db, rowid, terms.classes, public=public)
 
 
 def remove_document(db: sqlite3.Connection, rowid: int, record: Record) -> None:
     """Make a record unfindable; nothing happens if it was no document."""
-    if db.execute("DELETE FROM document WHERE doc = ?", (rowid,)).rowcount:
+    if db.execute("DELETE FROM document WHERE doc = ?", (rowid,)).rowcount and not recent.remove(db, rowid):
         db.executemany(
             "DELETE FROM posting WHERE stem = ? AND doc = ?",
             [(stem, rowid) for stem in terms_of(record).classes],
@@ -67,13 +68,15 @@ def document_frequency(db: sqlite3.Connection, stems: Iterable[int], *, public_o
         f"SELECT count({counted}) FROM posting{join} WHERE stem IN ({marks})",  # noqa: S608
         wanted,
     ).fetchone()
-    return int(row[0])
+    new = {doc for doc, _, public in recent.postings(db, wanted) if public or not public_only}
+    return int(row[0]) + len(new)
 
 
 def postings(db: sqlite3.Connection, stems: Iterable[int]) -> dict[int, int]:
     """Document to the highest class that one of the stems has in it."""
+    wanted = list(stems)
     found: dict[int, int] = {}
-    for stem in stems:
+    for stem in wanted:
         rows = db.execute("SELECT doc, class FROM posting WHERE stem = ?", (stem,))
         if not found:
             found = dict(rows)
@@ -81,6 +84,9 @@ def postings(db: sqlite3.Connection, stems: Iterable[int]) -> dict[int, int]:
         for doc, kind in rows:
             if found.get(doc, -1) < kind:
                 found[doc] = kind
+    for doc, kind, _ in recent.postings(db, wanted):
+        if found.get(doc, -1) < kind:
+            found[doc] = kind
     return found
 
 

@@ -51,16 +51,14 @@ def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes,
 
     A file is written here unless somebody has written it before (`BlockFiles.write`, in another thread).
     """
-    held = db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone()
-    if held is None:
-        if len(block) <= IN_ROW_BYTES:
-            db.execute(
-                "INSERT INTO block (cid, size, place, data) VALUES (?, ?, ?, ?)",
-                (cid, len(block), _ROW, block),
-            )
-        else:
-            files.write(cid, block)
-            db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, len(block), _FILE))
+    if len(block) <= IN_ROW_BYTES:
+        db.execute(
+            "INSERT OR IGNORE INTO block (cid, size, place, data) VALUES (?, ?, ?, ?)",
+            (cid, len(block), _ROW, block),
+        )
+    elif not has_block(db, cid):
+        files.write(cid, block)
+        db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, len(block), _FILE))
     db.execute("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", (cid, record))
 
 

@@ -22,6 +22,9 @@ _BUSY_TIMEOUT_MS = 10_000
 _READER_CACHE_KIB = 4 * 1024
 # The writer's pages of one group commit; beyond that SQLite spills into the log early, which is harmless.
 _WRITER_CACHE_KIB = 16 * 1024
+_LOG_PAGES = 4000
+"""The log is folded in when it has so many pages, some 16 MiB: a page that many writes changed is then copied
+and synced once."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -100,6 +103,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     connection.execute("PRAGMA foreign_keys = ON")
     # Journals of statements and sorters hold texts: they stay in memory.

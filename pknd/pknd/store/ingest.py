@@ -22,6 +22,7 @@ from pkn_protocol.records.model import (
     Sealed,
 )
 from pkn_protocol.sync.sums import REFUSED_AHEAD_MS, record_period
+from pkn_protocol.text.sketch import Sketch
 from pknd.search.index import add_document
 from pknd.store.erasure import erasure_needed
 from pknd.store.floors import is_below_floor
@@ -58,12 +59,13 @@ def ingest(
     now: int,
     inner: Record | None = None,
     near: Collection[AuthorId] = (),
+    sketch: Sketch | None = None,
 ) -> Outcome:
     """Take a verified record in; `now` in ms since 1970.
 
     `inner` is the opened record of a sealed one; a sealed record that came before its key is given again,
     with `inner`, when the key is here. `near` are authors within the reader's trust beside those that
-    `set_near` has stored.
+    `set_near` has stored. `sketch` is the decoded sketch of the item, where it is at hand.
     """
     known = db.execute("SELECT rowid, inner, scope FROM record WHERE id = ?", (record.id,)).fetchone()
     if known is not None and (inner is None or known[1] is not None):
@@ -77,18 +79,30 @@ def ingest(
             remove_records(db, [known[0]])
             erasure_needed(db)
         return refusal
+    head = False
     if known is not None:
         outer, scope = known[0], known[2]
     else:
         scope = _scope(record)
-        outer = _insert(db, record, scope, now, wire=True)
+        outer, head = _insert(db, record, scope, now, wire=True)
         add_to_sum(db, Row(scope, record.author, record_period(record)), record.id)
     if inner is None:
-        return _apply(db, record, outer, scope, near)
+        return _apply(db, record, _Place(outer, scope, head), near, sketch)
     held = db.execute("SELECT rowid FROM record WHERE id = ?", (inner.id,)).fetchone()
-    rowid = held[0] if held is not None else _insert(db, inner, scope, now, wire=False)
+    rowid, head = (held[0], False) if held is not None else _insert(db, inner, scope, now, wire=False)
     db.execute("UPDATE record SET inner = ? WHERE rowid = ?", (rowid, outer))
-    return Outcome(Status.ADDED, rowid) if held is not None else _apply(db, inner, rowid, scope, near)
+    if held is not None:
+        return Outcome(Status.ADDED, rowid)
+    return _apply(db, inner, _Place(rowid, scope, head), near, sketch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a record was inserted; `head`: as its item's only version, which needs no comparison."""
+
+    rowid: int
+    scope: bytes
+    head: bool
 
 
 def _scope(record: Record) -> bytes:
@@ -139,10 +153,16 @@ def _retraction_refusal(db: sqlite3.Connection, record: Record) -> Outcome | Non
     return Outcome(Status.RETRACTED, by=by)
 
 
-def _insert(db: sqlite3.Connection, record: Record, scope: bytes, now: int, *, wire: bool) -> int:
+def _insert(
+    db: sqlite3.Connection, record: Record, scope: bytes, now: int, *, wire: bool
+) -> tuple[int, bool]:
+    """The row, and whether it is shown as its item's only version."""
+    item = record.item_id if record.is_item else record.item
+    # What `refresh_item` would find, without its questions: most items are new.
+    head = record.is_item and record.understood and not _is_known(db, record.item_id)
     cursor = db.execute(
         "INSERT INTO record (id, author, time, kind, scope, period, wire, item, audience, expires, received,"
-        " understood, block) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " understood, head, shown, block) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.id,
             record.author,
@@ -151,11 +171,13 @@ def _insert(db: sqlite3.Connection, record: Record, scope: bytes, now: int, *, w
             scope,
             record_period(record),
             wire,
-            record.item_id if record.is_item else record.item,
+            item,
             record.audience,
             record.expires,
             now,
             record.understood,
+            head,
+            head,
             record.block,
         ),
     )
@@ -167,13 +189,21 @@ def _insert(db: sqlite3.Connection, record: Record, scope: bytes, now: int, *, w
             "INSERT OR IGNORE INTO replaced (old, record) VALUES (?, ?)",
             [(old, rowid) for old in record.replaces],
         )
-    return rowid
+    return rowid, head
+
+
+def _is_known(db: sqlite3.Connection, item: Cid) -> bool:
+    return db.execute("SELECT 1 FROM record WHERE item = ? LIMIT 1", (item,)).fetchone() is not None
 
 
 def _apply(
-    db: sqlite3.Connection, record: Record, rowid: int, scope: bytes, near: Collection[AuthorId]
+    db: sqlite3.Connection,
+    record: Record,
+    place: _Place,
+    near: Collection[AuthorId],
+    sketch: Sketch | None,
 ) -> Outcome:
-    body = record.body
+    body, rowid = record.body, place.rowid
     if isinstance(body, Device):
         db.execute(
             "INSERT OR IGNORE INTO device (device, author, record) VALUES (?, ?, ?)",
@@ -183,22 +213,25 @@ def _apply(
         removal = apply_retraction(db, record, record.item)
         return Outcome(Status.ADDED, rowid, removed=removal.records)
     elif isinstance(body, Item):
-        _add_item(db, record, body, rowid, scope, near)
+        _add_item(db, record, body, place, near, sketch)
     elif record.understood:
         db.execute("UPDATE record SET shown = 1 WHERE rowid = ?", (rowid,))
     return Outcome(Status.ADDED, rowid)
 
 
 def _add_item(
-    db: sqlite3.Connection, record: Record, item: Item, rowid: int, scope: bytes, near: Collection[AuthorId]
+    db: sqlite3.Connection,
+    record: Record,
+    item: Item,
+    place: _Place,
+    near: Collection[AuthorId],
+    sketch: Sketch | None,
 ) -> None:
-    others = "SELECT 1 FROM record WHERE item = ? AND rowid <> ? LIMIT 1"
-    if db.execute(others, (record.item_id, rowid)).fetchone() is not None:
+    rowid = place.rowid
+    if place.head:
+        add_document(db, rowid, record, public=place.scope == PUBLIC_SCOPE, sketch=sketch)
+    else:
         refresh_item(db, record.item_id, near)
-    elif record.understood:
-        # What `refresh_item` would find, without its questions: most items are new.
-        db.execute("UPDATE record SET head = 1, shown = 1 WHERE rowid = ?", (rowid,))
-        add_document(db, rowid, record, public=scope == PUBLIC_SCOPE)
     if item.links:
         db.executemany(
             "INSERT OR IGNORE INTO link (target, record) VALUES (?, ?)", [(t, rowid) for t in item.links]

@@ -121,6 +121,13 @@ _FIRST = (
     """CREATE TABLE posting (
         stem INTEGER, doc INTEGER, class INTEGER NOT NULL, PRIMARY KEY (stem, doc)
     ) WITHOUT ROWID""",
+    # Postings of the newest documents: sorted arrays of one document each, or joined ones of several, whose
+    # documents lie within first and last.
+    """CREATE TABLE recent_posting (
+        rowid INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, joined INTEGER NOT NULL,
+        entries BLOB NOT NULL
+    )""",
+    "CREATE INDEX recent_posting_joined ON recent_posting(joined)",
     """CREATE TABLE document (
         doc INTEGER PRIMARY KEY, length INTEGER NOT NULL, public INTEGER NOT NULL, lang TEXT NOT NULL
     )""",

@@ -17,10 +17,6 @@ class Source:
     item: Cid
     record: Cid
 
-    @classmethod
-    def of(cls, path: bytes, digest: bytes, item: Cid, record: Cid) -> Source:
-        return cls(Path(os.fsdecode(path)), digest, item, record)
-
 
 def source_at(db: sqlite3.Connection, path: Path) -> Source | None:
     row = db.execute(
@@ -38,10 +34,11 @@ def sources_with(db: sqlite3.Connection, digest: bytes) -> list[Source]:
     ]
 
 
-def put_source(db: sqlite3.Connection, source: Source) -> None:
+def put_source(db: sqlite3.Connection, path: bytes, digest: bytes, *, item: Cid, record: Cid) -> None:
+    """Note where an item came from; `path` as the file system has it."""
     db.execute(
         "INSERT OR REPLACE INTO source (path, digest, item, record) VALUES (?, ?, ?, ?)",
-        (os.fsencode(source.path), source.digest, source.item, source.record),
+        (path, digest, item, record),
     )
 
 

@@ -46,7 +46,7 @@ class GroupWriter:
     """Owns the writer's connection while it runs.
 
     `after_commit` is called in the writer's thread before results are given out and returns how many seconds
-    later `when_idle` wants to be called; None when there is nothing to do.
+    later `when_idle` wants to be called; None when there is nothing to do. `when_idle` returns the same.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class GroupWriter:
         path: Path,
         *,
         after_commit: Callable[[], float | None],
-        when_idle: Callable[[], None],
+        when_idle: Callable[[], float | None],
     ) -> None:
         self.commits = 0
         self._connection = connection
@@ -105,8 +105,7 @@ class GroupWriter:
                 try:
                     first = self._jobs.get(timeout=self._idle_after)
                 except queue.Empty:
-                    self._idle_after = None
-                    self._when_idle()
+                    self._idle_after = self._when_idle()
                     continue
                 if first is None:
                     return

@@ -46,6 +46,11 @@ def encode(value: Value) -> bytes:
         BadEncoding: a value outside the data model (floats, None, large integers, NUL in text).
     """
     _check(value, MOST_LEVELS)
+    return encode_checked(value)
+
+
+def encode_checked(value: Value) -> bytes:
+    """The canonical encoding of a value that lies within the data model."""
     try:
         return bytes(cbrrr.encode_dag_cbor(cast("cbrrr.DagCborTypes", value), cid_type=Link))
     except (ValueError, TypeError, OverflowError, RecursionError) as error:

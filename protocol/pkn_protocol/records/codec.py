@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pkn_protocol.records import limits
 from pkn_protocol.records.bodies import KEY_BYTES, read_body, write_body
-from pkn_protocol.records.cbor import BadEncoding, Link, Value, decode, encode
+from pkn_protocol.records.cbor import BadEncoding, Link, Value, decode, encode, encode_checked
 from pkn_protocol.records.fields import BadField, BadSignature, Fields, RecordError, TooNew
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, dag_cbor_cid
 from pkn_protocol.records.model import (
@@ -35,7 +35,11 @@ def decode_record(block: bytes) -> Record:
         TooNew: a later format version.
         BadField: a field is missing, wrong, or in contradiction to another.
     """
-    fields = Fields(decode(block, most_bytes=limits.RECORD_BYTES))
+    return _record_of(decode(block, most_bytes=limits.RECORD_BYTES), block)
+
+
+def _record_of(value: Value, block: bytes) -> Record:
+    fields = Fields(value)
     version = fields.integer("v", 1, 2**31)
     if version > VERSION:
         raise TooNew(f"format version {version}; this program reads up to {VERSION}")
@@ -114,7 +118,10 @@ def sign_record(
     if replaces:
         fields["replaces"] = [Link(cid) for cid in replaces]
     fields["sig"] = key.sign(SIGNATURE_DOMAIN + encode(fields))
-    return decode_record(encode(fields))
+    block = encode_checked(fields)
+    if len(block) > limits.RECORD_BYTES:
+        raise BadEncoding(f"{len(block)} bytes; at most {limits.RECORD_BYTES} are allowed")
+    return _record_of(fields, block)
 
 
 def countersign_device(author: AuthorId, device_key: SigningKey, time: int) -> bytes:
@@ -131,7 +138,7 @@ def _unsigned(block: bytes) -> bytes:
     if not isinstance(value, dict) or "sig" not in value:
         raise BadField("sig: is missing")
     del value["sig"]
-    return encode(value)
+    return encode_checked(value)
 
 
 def _check_rules(record: Record) -> None:

@@ -13,7 +13,7 @@ from pkn_protocol.search.query import Query, Term
 from pkn_protocol.search.scoring import Statistics, bm25
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import STEMMERS, primary
-from pkn_protocol.text.sketch import BadSketch, decode_sketch
+from pkn_protocol.text.sketch import BadSketch, Sketch, decode_sketch
 
 _DEFAULT_LANG = "en"
 
@@ -26,8 +26,10 @@ class Terms:
     length: int
 
 
-def terms_of(record: Record) -> Terms:
+def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
     """What a record is found by: its sketch, its tags, and title and file name where there is no sketch.
+
+    `sketch` spares decoding the record's own where it is at hand.
 
     A sketch that cannot be decoded counts as none. A tag's stem counts once, in class 0, unless the sketch
     has it.
@@ -40,7 +42,9 @@ def terms_of(record: Record) -> Terms:
     lang = lang if lang in STEMMERS else ""
     classes: dict[int, int] = {}
     length = 0
-    if item.sketch is not None:
+    if sketch is not None:
+        classes, length = dict(sketch.classes), sketch.length
+    elif item.sketch is not None:
         try:
             sketch = decode_sketch(item.sketch)
             classes, length = dict(sketch.classes), sketch.length

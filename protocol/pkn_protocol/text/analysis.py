@@ -57,9 +57,11 @@ class Word:
 def analyse(text: str, lang: str) -> list[int]:
     """The hashes of the stems of a text in order, stop words left out. `lang` is a tag of RFC 5646."""
     analyser = _Analyser(analysed_as(lang))
+    known = analyser.known.get
     stems: list[int] = []
     for token in text.split():
-        stems += analyser.stems_of(token)
+        found = known(token)
+        stems += analyser.stems_of(token) if found is None else found
     return stems
 
 
@@ -110,24 +112,22 @@ def stem_hash(stem: str) -> int:
 class _Analyser:
     """A language's stop words and stemmer, made for one text: threads must not share a stemmer."""
 
-    __slots__ = ("_known", "_language", "_stemmer", "_stop_words")
+    __slots__ = ("_language", "_stemmer", "_stop_words", "known")
 
     def __init__(self, language: str) -> None:
         self._language = language
-        self._known = _KNOWN[language]
+        self.known = _KNOWN[language]
         self._stop_words = STOP_WORDS.get(language, frozenset())
         # Made at the first word that is new (a quarter of a microsecond); it keeps no cache of its own.
         self._stemmer: Stemmer.Stemmer | None = None
 
     def stems_of(self, token: str) -> tuple[int, ...]:
-        """The stems of a token between white space; what was seen lately is remembered."""
-        found = self._known.get(token)
-        if found is None:
-            found = tuple(self._read(token))
-            if len(token) <= _CACHE_TOKEN_CHARS and len(found) <= _CACHE_TOKEN_STEMS:
-                if len(self._known) >= _CACHE_TOKENS:
-                    self._known.clear()
-                self._known[token] = found
+        """The stems of a token between white space, which are remembered in `known`."""
+        found = tuple(self._read(token))
+        if len(token) <= _CACHE_TOKEN_CHARS and len(found) <= _CACHE_TOKEN_STEMS:
+            if len(self.known) >= _CACHE_TOKENS:
+                self.known.clear()
+            self.known[token] = found
         return found
 
     def stem_of(self, word: str) -> int | None:

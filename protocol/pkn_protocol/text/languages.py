@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
 
@@ -68,13 +67,14 @@ _SCRIPTS = sorted(
 )
 _STARTS = [first for first, _, _ in _SCRIPTS]
 _LEAST_VOTES = 2
-_READ_CHARS = 20_000
-"""As much of a text is read for the guess."""
+_READ_CHARS = 300
+"""As much of a text's beginning and of its middle is read for the guess: a hundred words together."""
 _LEAST_SHARE = 3
 """A script decides when it has at least one in so many letters."""
 _TELLING_SHARE = 50
 """A language's own letters decide when they are at least one in so many of the script's."""
-_WORD = re.compile(r"[^\W\d_]+")
+_FEW_WORDS = 40
+_PUNCTUATION = '.,;:!?…()[]{}"“”„‚‘«»‹›*_'
 
 
 def primary(lang: str) -> str:
@@ -93,7 +93,10 @@ def guess_language(text: str, default: str) -> str:
 
     A hint for the writer's own machine; what counts on the wire is the record's `lang`.
     """
-    read = text[:_READ_CHARS]
+    read = text
+    if len(text) > 2 * _READ_CHARS:
+        middle = len(text) // 2
+        read = f"{text[:_READ_CHARS]} {text[middle : middle + _READ_CHARS]}"
     return _by_script(read) or _by_words(read.casefold()) or default
 
 
@@ -121,7 +124,13 @@ def _by_script(text: str) -> str | None:
 
 def _by_words(text: str) -> str | None:
     votes: Counter[str] = Counter()
-    for match in _WORD.finditer(text):
-        votes.update(_VOTERS.get(match.group(), ()))
-    (best, most), (_, second) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
-    return best if most >= _LEAST_VOTES and most > second else None
+    words = Counter(text.replace("'", " ").replace("’", " ").split())
+    if len(words) <= _FEW_WORDS:
+        # In a long text there are enough without punctuation at them.
+        words = Counter(word.strip(_PUNCTUATION) for word in words.elements())
+    for word in words.keys() & _VOTERS.keys():
+        for lang in _VOTERS[word]:
+            votes[lang] += words[word]
+    most = max(votes.values(), default=0)
+    best = [lang for lang, count in votes.items() if count == most]
+    return best[0] if most >= _LEAST_VOTES and len(best) == 1 else None

@@ -28,6 +28,7 @@ _HEADER_BYTES = 4
 _LENGTH_CODES = 256
 _CLASS_BITS = 2
 _CLASS_MASK = 3
+_CLASS_OF_COUNT = (0, 0, 1, 2, 2)
 
 
 class BadSketch(ValueError):
@@ -50,25 +51,39 @@ class Sketch:
 
 
 def make_sketch(stems: Sequence[int]) -> bytes:
-    """The sketch of a text whose stems (24-bit hashes in order, with repetitions) are given.
+    """The encoded sketch of a text whose stems (24-bit hashes in order, with repetitions) are given."""
+    return encode_sketch(sketch_of(stems))
+
+
+def sketch_of(stems: Sequence[int]) -> Sketch:
+    """The sketch of a text, as whoever decodes it will have it.
 
     Of more than 1,024 distinct stems it keeps the first 32 and of the others the most frequent ones, ties by
     first occurrence: this needs no knowledge of other texts, so that every reader can check it.
     """
-    kept = _most_telling(Counter(stems))
-    rice = _rice_bits(len(kept))
+    kept = sorted(_most_telling(Counter(stems)))
+    classes = {stem: _CLASS_OF_COUNT[count] if count < 5 else 3 for stem, count in kept}
+    return Sketch(ANALYSER, length_of_code(length_code(len(stems))), classes)
+
+
+def encode_sketch(sketch: Sketch) -> bytes:
+    """The bytes of a sketch whose stems are in ascending order, as here all functions give them."""
+    rice = _rice_bits(len(sketch.classes))
+    width = rice + _CLASS_BITS
     low = (1 << rice) - 1
-    bits: list[str] = []
+    bits = count = 0
     previous = -1
-    for stem, count in sorted(kept):
+    for stem, kind in sketch.classes.items():
         gap = stem - previous - 1
         previous = stem
-        entry = (gap & low) << _CLASS_BITS | bisect_right(LEAST_COUNT, count) - 1
-        bits.append(f"{'1' * (gap >> rice)}0{entry:0{rice + _CLASS_BITS}b}")
-    joined = "".join(bits)
-    size = -(-len(joined) // 8)
-    packed = (int(joined, 2) << (size * 8 - len(joined))).to_bytes(size, "big") if joined else b""
-    return bytes((ANALYSER, length_code(len(stems)))) + len(kept).to_bytes(2, "big") + packed
+        ones = gap >> rice
+        # The ones, a zero, the rest of the gap, the class.
+        entry = ((1 << ones) - 1) << width + 1 | (gap & low) << _CLASS_BITS | kind
+        bits = bits << ones + 1 + width | entry
+        count += ones + 1 + width
+    size = -(-count // 8)
+    head = bytes((sketch.analyser, length_code(sketch.length))) + len(sketch.classes).to_bytes(2, "big")
+    return head + (bits << size * 8 - count).to_bytes(size, "big")
 
 
 def _most_telling(counts: Counter[int]) -> list[tuple[int, int]]:
