@@ -86,11 +86,14 @@ def local_query(
     text_of: TextOf,
     distances: Mapping[AuthorId, int],
     weights: Mapping[AuthorId, float] | None = None,
+    shown: int | None = None,
 ) -> list[LocalHit]:
     """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
 
-    `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`). Exact: documents are looked at by
-    falling text score until no later one could reach the rank of the last hit.
+    The first `shown` (None: all) and those that equal the last of them have passages, which cost far more
+    than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`).
+    Exact: documents are looked at by falling text score until no later one could reach the rank of the last
+    hit.
     """
     weights = {} if weights is None else weights
     best: list[tuple[float, int, LocalHit]] = []
@@ -104,7 +107,12 @@ def local_query(
         elif entry[:2] > best[0][:2]:
             heapreplace(best, entry)
     ordered = sorted(best, key=lambda entry: entry[:2], reverse=True)
-    return [_with_passage(db, hit, query, statistics, text_of) for _, _, hit in ordered]
+    # Who is shown of equals is decided elsewhere.
+    last = ordered[: limit if shown is None else shown][-1:]
+    return [
+        _with_passage(db, hit, query, statistics, text_of) if last and score >= last[0][0] else hit
+        for score, _, hit in ordered
+    ]
 
 
 def _ranked(

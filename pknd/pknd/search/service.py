@@ -180,6 +180,7 @@ class Queries:
                 text_of=self._text_of,
                 distances=view.distances,
                 weights=view.weights,
+                shown=request.limit,
             ):
                 state.enter(hit.held, hit.rank, hit.passage)
             return state

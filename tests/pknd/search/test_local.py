@@ -54,6 +54,7 @@ def find(
     limit: int = 10,
     near: Mapping[Person, int] | None = None,
     held: Mapping[Cid, str] | None = None,
+    shown: int | None = None,
 ) -> list[LocalHit]:
     query = parse_query(asked, languages(db) | {"en"})
     return local_query(
@@ -64,6 +65,7 @@ def find(
         limit=limit,
         text_of=texts(held or {}),
         distances={person.author: distance for person, distance in (near or {}).items()},
+        shown=shown,
     )
 
 
@@ -79,6 +81,21 @@ def test_words_are_found_in_all_their_forms_and_exclusions_are_kept(
     assert set(titles(find(db, "layer"))) == {"Turbulent layers", "A laminar layer"}
     assert titles(find(db, "layer -turbulence")) == ["A laminar layer"]
     assert find(db, "propeller") == []
+
+
+def test_passages_are_made_for_what_can_be_shown_alone(db: sqlite3.Connection, anna: Person) -> None:
+    bodies = ("drag drag drag drag drag", "drag drag drag", "drag of wings", "drag of plates")
+    held: dict[Cid, str] = {}
+    for number, text in enumerate(bodies):
+        record = written(anna, f"Note {number}", text)
+        ingest(db, record, now=NOW)
+        held[record.id] = text
+    having = [hit.passage is not None for hit in find(db, "drag", held=held, shown=1)]
+    assert having == [True, False, False, False]
+    equals = find(db, "drag", held=held, shown=3)
+    assert equals[2].rank.score == equals[3].rank.score
+    assert [hit.passage is not None for hit in equals] == [True] * 4
+    assert all(hit.passage is not None for hit in find(db, "drag", held=held))
 
 
 def test_each_hit_says_what_its_score_is_made_of(db: sqlite3.Connection, anna: Person) -> None:
