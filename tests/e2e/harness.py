@@ -37,6 +37,7 @@ class Node:
         self.listen = listen
         self.environment = {**os.environ, "PKN_HOME": str(self.home), "NO_COLOR": "1", "COLUMNS": "100"}
         self.process: subprocess.Popen[bytes] | None = None
+        self.command_prefix: tuple[str, ...] = ()
 
     @property
     def log_path(self) -> Path:
@@ -47,6 +48,7 @@ class Node:
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [
+                    *self.command_prefix,
                     *(sys.executable, "-m", "pknd", "--home", str(self.home), "--name", self.name),
                     *("--listen", self.listen),
                     *(() if self.mdns else ("--no-mdns",)),

@@ -1,0 +1,50 @@
+"""Hosts on a network: real interfaces, real mDNS, addresses that change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import running, trust_each_other, wait_for
+from tests.e2e.lan import HostNode, local_network
+
+pytestmark = [pytest.mark.needs("root"), pytest.mark.needs("namespaces")]
+
+
+def test_hosts_of_a_network_find_each_other_and_answer_each_other(tmp_path: Path) -> None:
+    with local_network() as lan:
+        bridge = lan.bridge()
+        nodes = [
+            HostNode(name, tmp_path, lan.host(bridge, f"10.73.1.{number}"))
+            for number, name in enumerate(("Anna", "Bruno", "Chiara"), 1)
+        ]
+        with running(*nodes):
+            for node in nodes:
+                wait_for(f"{node.name} to see both others", lambda node=node: node.online() == 2)  # type: ignore[misc]
+            trust_each_other(*nodes)
+            anna, bruno, chiara = nodes
+            anna.publish("# Swifts\n\nSwifts sleep on the wing.", "--to", "public")
+            bruno.publish("# Bats\n\nBats sleep upside down.", "--to", "trusted")
+            wait_for(
+                "both answers", lambda: set(chiara.titles("who", "sleeps", "sleep")) == {"Swifts", "Bats"}
+            )
+            assert all(peer["found"] == "mdns" for peer in chiara.pkn("peers")["peers"])
+
+
+def test_a_host_with_a_new_address_on_another_network_is_met_again(tmp_path: Path) -> None:
+    with local_network() as lan:
+        first, second = lan.bridge(), lan.bridge()
+        anna = HostNode("Anna", tmp_path, lan.host(first, "10.73.1.1"))
+        bruno = HostNode("Bruno", tmp_path, lan.host(first, "10.73.1.2"))
+        chiara = HostNode("Chiara", tmp_path, lan.host(second, "10.73.2.3"))
+        with running(anna, bruno, chiara):
+            wait_for("Anna and Bruno to meet", lambda: anna.online() == bruno.online() == 1)
+            trust_each_other(anna, bruno, chiara)
+            anna.publish("# Swifts\n\nSwifts sleep on the wing.", "--to", "public")
+            wait_for("the note to come to Bruno", lambda: bruno.titles("swifts") == ["Swifts"])
+            bruno.host.join(second)
+            bruno.host.give_address("10.73.2.2")
+            # Within 15 s the change is noticed, announced and dialled; what Bruno holds he carries there.
+            wait_for("Bruno and Chiara to meet", lambda: chiara.online() == 1, seconds=25)
+            wait_for("Anna's note to come to Chiara", lambda: chiara.titles("swifts") == ["Swifts"])
