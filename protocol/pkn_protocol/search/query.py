@@ -109,16 +109,20 @@ def parse_query(text: str, langs: Collection[str]) -> Query:
     stop = STOP_WORDS.get(spoken, frozenset())
     telling = [word for word in plain if word not in stop] or plain
     known = {primary(lang) for lang in langs} & STEMMERS.keys()
+    outside = sum(map(len, excluded_phrases))
+    without = _terms(list(dict.fromkeys(excluded)), known)
+    terms = _terms(telling, known)
+    if len(terms) + len(without) + outside > MOST_TERMS:
+        terms = _terms(list(dict.fromkeys(telling)), known)
     query = Query(
         text=text,
-        terms=_terms(telling, known),
+        terms=terms,
         phrases=tuple(phrases),
-        excluded=_terms(excluded, known),
+        excluded=without,
         excluded_phrases=tuple(excluded_phrases),
     )
     if not query.terms:
         raise EmptyQuery("there is no word to look for: type at least one")
-    outside = sum(map(len, excluded_phrases))
     if len(query.terms) + len(query.excluded) + outside > MOST_TERMS:
         raise TooManyTerms(f"more than {MOST_TERMS} words: use fewer")
     return query
@@ -146,12 +150,13 @@ def _parts(text: str) -> Iterator[tuple[str, bool, bool]]:
 
 
 def _terms(words: list[str], langs: Collection[str]) -> tuple[Term, ...]:
-    found: dict[tuple[str, int], Term] = {}
-    for word in dict.fromkeys(words):
+    """The terms of words in order; a word that was typed twice is two terms, and so counts twice."""
+    found: list[Term] = []
+    for word in words:
         # Items in a language without a stemmer are found by the word as it is.
         by_lang = [analyse(word, lang) for lang in (*sorted(langs), "")]
         # A word of a script without spaces is as many terms as it has bigrams, others are one.
         for place in range(max(map(len, by_lang))):
             stems = frozenset(stems[place] for stems in by_lang if len(stems) > place)
-            found.setdefault((word, place), Term(word, stems))
-    return tuple(found.values())
+            found.append(Term(word, stems))
+    return tuple(found)
