@@ -62,7 +62,7 @@ def _of(held: Collection, folder: Path) -> list[Figure]:
             )
         )
     once = central_ndcg(held, repeated=False) / reference
-    # pkn counts each word of a query once; the reference counts repetitions, as is usual for BM25.
+    # What counting repeated words of a query is worth: a change that stopped doing so would show here.
     return [
         *figures,
         Figure(f"{held.name}, central index, each word of a query once", once, "× central nDCG@10"),
