@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.records.bodies import NONCE_BYTES
@@ -23,9 +25,10 @@ from pknd.items.drafts import Analysed, analyse_captured, item_body
 from pknd.items.payloads import PlannedPayload, plan_payload
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED, current_epoch
 from pknd.people.view import PeopleView
-from pknd.store.blocks import IN_ROW_BYTES, OwnFile, put_block, put_own_file, set_complete
+from pknd.store.batch import Arrival, ingest_many
+from pknd.store.blocks import IN_ROW_BYTES, OwnFile, put_blocks, put_own_file
 from pknd.store.ingest import Outcome, Status, ingest
-from pknd.store.sources import put_source
+from pknd.store.sources import Source, put_sources
 
 AUDIENCES = (TRUSTED, PUBLIC, PRIVATE)
 # From narrow to wide: front matter may narrow what was asked for, never widen it.
@@ -124,21 +127,20 @@ class Publisher:
             # Synced in a thread of their own: the writer's is for everybody.
             await asyncio.to_thread(files.write, cid, block)
 
+        arrivals = [_arrival(one) for one in made]
+
         def work(db: sqlite3.Connection) -> None:
-            for one in made:
-                inner = None if one.wire is one.record else one.record
-                outcome = ingest(db, one.wire, now=now, inner=inner, near=near, sketch=one.sketch)
+            outcomes = ingest_many(db, arrivals, now=now, near=near)
+            blocks: list[tuple[Cid, bytes, int]] = []
+            for one, outcome in zip(made, outcomes, strict=True):
                 _expect_added(outcome, one.record)
                 if one.plan is not None:
-                    for cid, block in one.plan.blocks:
-                        put_block(db, files, cid, block, record=outcome.rowid)
+                    blocks += [(cid, block, outcome.rowid) for cid, block in one.plan.blocks]
                     if (own := one.plan.reference) is not None:
                         reference = OwnFile(own.path, own.size, own.mtime_ns, own.key, own.chunks)
                         put_own_file(db, reference, record=outcome.rowid)
-                    set_complete(db, outcome.rowid)
-                if one.draft.source is not None:
-                    path, digest = one.draft.source
-                    put_source(db, path, digest, item=one.record.item_id, record=one.record.id)
+            put_blocks(db, files, blocks)
+            put_sources(db, [source for one in made if (source := _source(one)) is not None])
 
         await self._env.store.write(work)
         self._announce([one.wire for one in made])
@@ -223,6 +225,18 @@ class Publisher:
             raise DomainError(
                 ErrorCode.NOT_CAPTURED, f"this cannot become a record: {error}", "shorten or change it"
             ) from error
+
+
+def _arrival(made: Made) -> Arrival:
+    inner = None if made.wire is made.record else made.record
+    return Arrival(made.wire, inner, made.sketch, complete=made.plan is not None)
+
+
+def _source(made: Made) -> Source | None:
+    if made.draft.source is None:
+        return None
+    path, digest = made.draft.source
+    return Source(Path(os.fsdecode(path)), digest, made.record.item_id, made.record.id)
 
 
 def _bytes_needed(made: Made) -> int:

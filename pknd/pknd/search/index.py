@@ -7,7 +7,7 @@ the record, so that an entry can be taken out again without being kept twice.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pkn_protocol.records.model import Record
@@ -15,6 +15,7 @@ from pkn_protocol.search.documents import Terms as Terms
 from pkn_protocol.search.documents import terms_of as terms_of
 from pkn_protocol.text.sketch import Sketch
 from pknd.search import recent
+from pknd.store.rows import insert_rows
 
 _PARAMETERS = 500
 """In one statement; SQLite's own limit is higher."""
@@ -30,6 +31,31 @@ def add_document(
         (rowid, terms.length, public, getattr(record.body, "lang", None) or ""),
     )
     recent.add(db, rowid, terms.classes, public=public)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A record to be found by its terms; `sketch` is its own, decoded, where that is at hand."""
+
+    rowid: int
+    record: Record
+    public: bool
+    sketch: Sketch | None = None
+
+
+def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> None:
+    """Make many records findable, in the caller's transaction."""
+    found = [(one, terms_of(one.record, one.sketch)) for one in documents]
+    insert_rows(
+        db,
+        "INSERT OR REPLACE INTO document (doc, length, public, lang)",
+        4,
+        [
+            (one.rowid, terms.length, one.public, getattr(one.record.body, "lang", None) or "")
+            for one, terms in found
+        ],
+    )
+    recent.add_many(db, [(one.rowid, terms.classes, one.public) for one, terms in found])
 
 
 def remove_document(db: sqlite3.Connection, rowid: int, record: Record) -> None:

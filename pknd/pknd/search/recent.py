@@ -13,13 +13,15 @@ import sqlite3
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 JOINED_DOCUMENTS = 64
 """Arrays of one document each are joined when there are so many."""
 MOST_JOINED = 32
 """Joined arrays; when there are more, the oldest is moved at once. A query reads all of them (some 30 KiB
 each)."""
+WORTH_JOINING = 16
+"""So many documents that come together share an array from the start."""
 _CLASS_BITS = 2
 _PUBLIC = 1 << _CLASS_BITS
 _DOC_SHIFT = _CLASS_BITS + 1
@@ -31,12 +33,23 @@ _CLASS_MASK = 3
 
 def add(db: sqlite3.Connection, doc: int, classes: Mapping[int, int], *, public: bool) -> None:
     """Postings of a new document; `classes` maps its stems to frequency classes."""
-    if not 0 <= doc <= _MOST_DOC:
-        raise ValueError(f"document {doc} is beyond what postings can name")
-    low = doc << _DOC_SHIFT | (_PUBLIC if public else 0)
-    entries = array("Q", sorted(stem << _STEM_SHIFT | low | kind for stem, kind in classes.items()))
+    entries = array("Q", sorted(_entries(doc, classes, public=public)))
     if _put(db, (doc, doc), entries, joined=False) % JOINED_DOCUMENTS == 0:
         _join(db)
+
+
+def add_many(db: sqlite3.Connection, documents: Sequence[tuple[int, Mapping[int, int], bool]]) -> None:
+    """Postings of new documents (row, classes by stem, whether public), in one array where they are many."""
+    if len(documents) < WORTH_JOINING:
+        for doc, classes, public in documents:
+            add(db, doc, classes, public=public)
+        return
+    entries: list[int] = []
+    for doc, classes, public in documents:
+        entries += _entries(doc, classes, public=public)
+    span = min(doc for doc, _, _ in documents), max(doc for doc, _, _ in documents)
+    _put(db, span, array("Q", sorted(entries)), joined=True)
+    _keep_few(db)
 
 
 def remove(db: sqlite3.Connection, doc: int) -> bool:
@@ -71,6 +84,13 @@ def postings(db: sqlite3.Connection, stems: Iterable[int]) -> Iterator[tuple[int
                 place += 1
 
 
+def _entries(doc: int, classes: Mapping[int, int], *, public: bool) -> list[int]:
+    if not 0 <= doc <= _MOST_DOC:
+        raise ValueError(f"document {doc} is beyond what postings can name")
+    low = doc << _DOC_SHIFT | (_PUBLIC if public else 0)
+    return [stem << _STEM_SHIFT | low | kind for stem, kind in classes.items()]
+
+
 def is_move_due(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM recent_posting LIMIT 1").fetchone() is not None
 
@@ -93,6 +113,10 @@ def _join(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM recent_posting WHERE NOT joined")
     span = min(first for first, _, _ in rows), max(last for _, last, _ in rows)
     _put(db, span, array("Q", sorted(entries)), joined=True)
+    _keep_few(db)
+
+
+def _keep_few(db: sqlite3.Connection) -> None:
     if db.execute("SELECT count(*) FROM recent_posting WHERE joined").fetchone()[0] > MOST_JOINED:
         _move_oldest(db)
 

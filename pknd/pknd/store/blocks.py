@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, seal_c
 from pknd import log
 from pknd.store.files import BlockFiles
 from pknd.store.records import VISIBLE
+from pknd.store.rows import insert_rows
 
 IN_ROW_BYTES = 64 * 1024
 """Up to here SQLite reads blobs faster than the file system opens files."""
@@ -60,6 +61,26 @@ def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes,
         files.write(cid, block)
         db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, len(block), _FILE))
     db.execute("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", (cid, record))
+
+
+def put_blocks(db: sqlite3.Connection, files: BlockFiles, blocks: Sequence[tuple[Cid, bytes, int]]) -> None:
+    """Keep verified blocks for records (CID, block, the record's row); see `put_block`."""
+    small = [one for one in blocks if len(one[1]) <= IN_ROW_BYTES]
+    insert_rows(
+        db,
+        "INSERT OR IGNORE INTO block (cid, size, place, data)",
+        4,
+        [(cid, len(block), _ROW, block) for cid, block, _ in small],
+    )
+    insert_rows(
+        db,
+        "INSERT OR IGNORE INTO block_use (cid, record)",
+        2,
+        [(cid, record) for cid, _, record in small],
+    )
+    for cid, block, record in blocks:
+        if len(block) > IN_ROW_BYTES:
+            put_block(db, files, cid, block, record=record)
 
 
 def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:

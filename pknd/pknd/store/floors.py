@@ -9,7 +9,6 @@ import sqlite3
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId, Cid
-from pkn_protocol.records.model import Record
 from pknd.store.removal import Removal, remove_records
 
 
@@ -31,11 +30,6 @@ def floors(db: sqlite3.Connection) -> dict[AuthorId, Floor]:
         AuthorId(author): Floor(time, Cid(cid))
         for author, time, cid in db.execute("SELECT author, time, id FROM floor")
     }
-
-
-def is_below_floor(db: sqlite3.Connection, record: Record) -> bool:
-    floor = floor_of(db, record.author)
-    return floor is not None and (record.time, record.id) < (floor.time, floor.id)
 
 
 def forget_below(db: sqlite3.Connection, author: AuthorId, floor: Floor) -> Removal:

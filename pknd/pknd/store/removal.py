@@ -86,7 +86,7 @@ def _remove(db: sqlite3.Connection, rowid: int, blocks: set[bytes], items: set[b
         blocks.update(cid for (cid,) in db.execute("SELECT cid FROM block_use WHERE record = ?", (rowid,)))
     wire, period = db.execute("SELECT wire, period FROM record WHERE rowid = ?", (rowid,)).fetchone()
     if wire:
-        take_from_sum(db, Row(held.scope, record.author, period), record.id)
+        take_from_sum(db, Row(held.scope, record.author, period), record.id, len(record.block))
     db.execute("DELETE FROM record WHERE rowid = ?", (rowid,))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with each migration: an older program refuses a home that a newer one has written."""
 APPLICATION_ID = 0x706B6E31
 MIGRATIONS = Migrations("pkn")
@@ -139,3 +139,14 @@ _FIRST = (
 def first(db: Database) -> None:
     for statement in _FIRST:
         db.execute(statement)
+
+
+@MIGRATIONS(name="0002_bytes_of_periods")
+def bytes_of_periods(db: Database) -> None:
+    """How many bytes a period's records have: what quotas count, kept instead of counted each time."""
+    db.execute("ALTER TABLE period_sum ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "UPDATE period_sum SET bytes = (SELECT coalesce(sum(length(block)), 0) FROM record WHERE wire"
+        " AND record.scope = period_sum.scope AND record.author = period_sum.author"
+        " AND record.period = period_sum.period)"
+    )

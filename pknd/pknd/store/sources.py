@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pkn_protocol.records.ids import Cid
+from pknd.store.rows import insert_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ def sources_with(db: sqlite3.Connection, digest: bytes) -> list[Source]:
     ]
 
 
-def put_source(db: sqlite3.Connection, path: bytes, digest: bytes, *, item: Cid, record: Cid) -> None:
-    """Note where an item came from; `path` as the file system has it."""
-    db.execute(
-        "INSERT OR REPLACE INTO source (path, digest, item, record) VALUES (?, ?, ?, ?)",
-        (path, digest, item, record),
+def put_sources(db: sqlite3.Connection, sources: Sequence[Source]) -> None:
+    """Note where items came from."""
+    insert_rows(
+        db,
+        "INSERT OR REPLACE INTO source (path, digest, item, record)",
+        4,
+        [(os.fsencode(one.path), one.digest, one.item, one.record) for one in sources],
     )
 
 

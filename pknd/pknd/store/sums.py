@@ -19,12 +19,37 @@ class Row:
     period: int
 
 
-def add_to_sum(db: sqlite3.Connection, row: Row, cid: Cid) -> None:
-    _put(db, row, _get(db, row).with_id(cid))
+def add_to_sum(db: sqlite3.Connection, row: Row, cid: Cid, size: int) -> None:
+    """A record of `size` bytes came."""
+    _change(db, row, +1, sum_of([cid]).value, +size)
 
 
-def take_from_sum(db: sqlite3.Connection, row: Row, cid: Cid) -> None:
-    _put(db, row, _get(db, row).without_id(cid))
+def add_many_to_sum(db: sqlite3.Connection, row: Row, ids: list[Cid], size: int) -> None:
+    """Records of `size` bytes together came."""
+    _change(db, row, len(ids), sum_of(ids).value, size)
+
+
+def take_from_sum(db: sqlite3.Connection, row: Row, cid: Cid, size: int) -> None:
+    """A record of `size` bytes went."""
+    _change(db, row, -1, -sum_of([cid]).value, -size)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How much of an author travels, apart from what is standing: records, and bytes of their blocks."""
+
+    records: int
+    bytes: int
+
+
+def held_of(db: sqlite3.Connection, author: AuthorId) -> Held:
+    """What counts for an author's quota."""
+    count, size = db.execute(
+        "SELECT coalesce(sum(count), 0), coalesce(sum(bytes), 0) FROM period_sum"
+        " WHERE author = ? AND period <> ?",
+        (author, STANDING_PERIOD),
+    ).fetchone()
+    return Held(count, size)
 
 
 def sums_at(
@@ -93,22 +118,18 @@ def ids_of_row(db: sqlite3.Connection, row: Row, *, at: int, floor: tuple[int, C
     ]
 
 
-def _get(db: sqlite3.Connection, row: Row) -> PeriodSum:
+def _change(db: sqlite3.Connection, row: Row, count: int, value: int, size: int) -> None:
+    key = (row.scope, row.author, row.period)
     found = db.execute(
-        "SELECT count, value FROM period_sum WHERE scope = ? AND author = ? AND period = ?",
-        (row.scope, row.author, row.period),
+        "SELECT count, value, bytes FROM period_sum WHERE scope = ? AND author = ? AND period = ?", key
     ).fetchone()
-    return PeriodSum() if found is None else PeriodSum.from_bytes(*found)
-
-
-def _put(db: sqlite3.Connection, row: Row, total: PeriodSum) -> None:
-    if total.count == 0:
-        db.execute(
-            "DELETE FROM period_sum WHERE scope = ? AND author = ? AND period = ?",
-            (row.scope, row.author, row.period),
-        )
-    else:
-        db.execute(
-            "INSERT OR REPLACE INTO period_sum (scope, author, period, count, value) VALUES (?, ?, ?, ?, ?)",
-            (row.scope, row.author, row.period, total.count, total.to_bytes()),
-        )
+    before, held = (PeriodSum(), 0) if found is None else (PeriodSum.from_bytes(*found[:2]), found[2])
+    if before.count + count == 0:
+        db.execute("DELETE FROM period_sum WHERE scope = ? AND author = ? AND period = ?", key)
+        return
+    after = before.changed_by(count, value)
+    db.execute(
+        "INSERT OR REPLACE INTO period_sum (scope, author, period, count, value, bytes)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (*key, after.count, after.to_bytes(), held + size),
+    )

@@ -15,9 +15,11 @@ from pkn_protocol.records.ids import AuthorId, Cid, dag_cbor_cid
 from pkn_protocol.records.model import Record, Sealed
 from pkn_protocol.trust.quotas import Entry, Quota, floor_of
 from pknd.environment import Environment
+from pknd.store.batch import Arrival, ingest_many
 from pknd.store.floors import Floor, forget_below
-from pknd.store.ingest import Status, ingest
+from pknd.store.ingest import Status
 from pknd.store.records import get, is_held
+from pknd.store.sums import held_of
 
 _PEOPLE_KINDS = frozenset({"profile", "vouch", "device"})
 
@@ -32,12 +34,6 @@ class Taken:
     unknown_device: bool = False
     people_changed: bool = False
     floors_changed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    record: Record
-    inner: Record | None
 
 
 class Intake:
@@ -75,9 +71,9 @@ class Intake:
 
     def _check(
         self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool], taken: Taken
-    ) -> tuple[list[_Checked], ChannelError | None]:
+    ) -> tuple[list[Arrival], ChannelError | None]:
         epochs = self._epochs()
-        checked: list[_Checked] = []
+        checked: list[Arrival] = []
         for block in blocks:
             try:
                 record = decode_record(block)
@@ -92,7 +88,7 @@ class Intake:
                         taken.refused.setdefault("sealed for others", []).append(record.id)
                         continue
                     inner = open_sealed(record, epoch)
-                checked.append(_Checked(record, inner))
+                checked.append(Arrival(record, inner))
             except TooNew:
                 taken.refused.setdefault("too new", []).append(dag_cbor_cid(block))
             except (RecordError, BadEncoding, CannotOpen) as error:
@@ -103,12 +99,12 @@ class Intake:
         )
         return checked, None
 
-    async def _store(self, checked: Sequence[_Checked], taken: Taken) -> None:
+    async def _store(self, checked: Sequence[Arrival], taken: Taken) -> None:
         now, near = self._env.now(), self._near()
 
         def work(db: sqlite3.Connection) -> None:
-            for one in checked:
-                outcome = ingest(db, one.record, now=now, inner=one.inner, near=near)
+            outcomes = ingest_many(db, checked, now=now, near=near)
+            for one, outcome in zip(checked, outcomes, strict=True):
                 if outcome.status is Status.ADDED:
                     taken.added.append(one.record)
                     taken.people_changed |= one.record.kind in _PEOPLE_KINDS
@@ -129,11 +125,8 @@ class Intake:
         quota = self._quota(author)
         if quota is None:
             return False
-        count, size = db.execute(
-            "SELECT count(*), sum(length(block)) FROM record WHERE author = ? AND wire AND period <> 0",
-            (author,),
-        ).fetchone()
-        if (size or 0) <= quota.bytes and (quota.records is None or count <= quota.records):
+        held = held_of(db, author)
+        if held.bytes <= quota.bytes and (quota.records is None or held.records <= quota.records):
             return False
         entries = (
             Entry(time, Cid(cid), length)

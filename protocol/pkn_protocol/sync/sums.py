@@ -61,6 +61,10 @@ class PeriodSum:
     def without_id(self, cid: Cid) -> PeriodSum:
         return PeriodSum(self.count - 1, (self.value - _term(cid)) % _MODULUS)
 
+    def changed_by(self, count: int, value: int) -> PeriodSum:
+        """With so many records more or (below zero) fewer, whose terms add up to `value`."""
+        return PeriodSum(self.count + count, (self.value + value) % _MODULUS)
+
     def digest(self) -> bytes:
         """What goes over the wire: SHA-256 of the sum, 32 bytes."""
         return sha256(self.to_bytes()).digest()
