@@ -23,6 +23,7 @@ BENCHMARKS = (
     "search_quality",
     "silent_peers",
     "primitives",
+    "catching_up",
 )
 
 
