@@ -24,6 +24,7 @@ BENCHMARKS = (
     "silent_peers",
     "primitives",
     "catching_up",
+    "index",
 )
 
 

@@ -1,36 +1,25 @@
-"""The search index: which documents have a stem, and how often (SPEC, Search).
+"""The search index: which documents have a stem, and how often (SPEC, Search; On disk, Postings).
 
-A document is a shown head of an item; its rowid is the record's. The terms of a record are a pure function of
-the record, so that an entry can be taken out again without being kept twice.
+A document is a shown head of an item; its number is the record's row. The terms of a record are a pure
+function of the record. A document that is taken out is noted, left out of every answer from then on, and its
+postings are taken out in quiet moments (`tidy_some`), or at once where something was retracted (`tidy_now`).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pkn_protocol.records.model import Record
-from pkn_protocol.search.documents import Terms as Terms
-from pkn_protocol.search.documents import terms_of as terms_of
+from pkn_protocol.search.documents import terms_of
 from pkn_protocol.text.sketch import Sketch
-from pknd.search import recent
-from pknd.store.rows import insert_rows
-
-_PARAMETERS = 500
-"""In one statement; SQLite's own limit is higher."""
-
-
-def add_document(
-    db: sqlite3.Connection, rowid: int, record: Record, *, public: bool, sketch: Sketch | None = None
-) -> None:
-    """Make a record findable, in the caller's transaction; `sketch` is its own, where that is at hand."""
-    terms = terms_of(record, sketch)
-    db.execute(
-        "INSERT OR REPLACE INTO document (doc, length, public, lang) VALUES (?, ?, ?, ?)",
-        (rowid, terms.length, public, getattr(record.body, "lang", None) or ""),
-    )
-    recent.add(db, rowid, terms.classes, public=public)
+from pknd.search import recent, runs
+from pknd.search.postings import Codes, Terms, Words, are_public, documents_of, postings_of
+from pknd.store.rows import insert_rows, select_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,92 +32,173 @@ class NewDocument:
     sketch: Sketch | None = None
 
 
+def add_document(
+    db: sqlite3.Connection, rowid: int, record: Record, *, public: bool, sketch: Sketch | None = None
+) -> None:
+    """Make a record findable, in the caller's transaction."""
+    add_documents(db, [NewDocument(rowid, record, public, sketch)])
+
+
 def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> None:
     """Make many records findable, in the caller's transaction."""
     found = [(one, terms_of(one.record, one.sketch)) for one in documents]
+    add_terms(
+        db,
+        [Terms(one.rowid, terms.classes, terms.length, one.public) for one, terms in found],
+        [getattr(one.record.body, "lang", None) or "" for one in documents],
+    )
+
+
+def add_terms(db: sqlite3.Connection, documents: Sequence[Terms], langs: Sequence[str]) -> None:
+    """Make documents findable by their terms; `langs` are their language tags."""
+    if not documents:
+        return
+    _clear(db, [one.doc for one in documents])
     insert_rows(
         db,
-        "INSERT OR REPLACE INTO document (doc, length, public, lang)",
+        "INSERT INTO document (doc, length, public, lang)",
         4,
-        [
-            (one.rowid, terms.length, one.public, getattr(one.record.body, "lang", None) or "")
-            for one, terms in found
-        ],
+        [(one.doc, one.length, one.public, lang) for one, lang in zip(documents, langs, strict=True)],
     )
-    recent.add_many(db, [(one.rowid, terms.classes, one.public) for one, terms in found])
+    changes: dict[tuple[bool, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for one, lang in zip(documents, langs, strict=True):
+        count, length = changes[(one.public, lang)]
+        changes[(one.public, lang)] = count + 1, length + one.length
+    for (public, lang), (count, length) in changes.items():
+        _change_total(db, public, lang, count, length)
+    recent.put(db, postings_of(documents))
 
 
-def remove_document(db: sqlite3.Connection, rowid: int, record: Record) -> None:
+def remove_document(db: sqlite3.Connection, rowid: int) -> None:
     """Make a record unfindable; nothing happens if it was no document."""
-    if db.execute("DELETE FROM document WHERE doc = ?", (rowid,)).rowcount and not recent.remove(db, rowid):
-        db.executemany(
-            "DELETE FROM posting WHERE stem = ? AND doc = ?",
-            [(stem, rowid) for stem in terms_of(record).classes],
-        )
+    row = db.execute("DELETE FROM document WHERE doc = ? RETURNING length, public, lang", (rowid,)).fetchone()
+    if row is not None:
+        length, public, lang = row
+        _change_total(db, bool(public), lang, -1, -length)
+        db.execute("INSERT OR IGNORE INTO forgotten_document (doc) VALUES (?)", (rowid,))
+
+
+def is_tidy(db: sqlite3.Connection) -> bool:
+    """Whether nothing is left to do for `tidy_some`."""
+    forgotten = db.execute("SELECT 1 FROM forgotten_document LIMIT 1").fetchone() is not None
+    return not (forgotten or runs.is_merge_due(db))
+
+
+def tidy_some(db: sqlite3.Connection) -> None:
+    """Some tens of milliseconds of work: a step of a merge, or taking out what was forgotten."""
+    gone = forgotten(db)
+    if runs.is_merge_due(db):
+        runs.merge_some(db, gone)
+    else:
+        tidy_now(db)
+
+
+def tidy_now(db: sqlite3.Connection) -> None:
+    """Take out all postings of documents that are no more."""
+    _drop(db, forgotten(db))
+
+
+def forgotten(db: sqlite3.Connection) -> set[int]:
+    """Documents that are no more, of which there may still be postings."""
+    return {doc for (doc,) in db.execute("SELECT doc FROM forgotten_document")}
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class Totals:
     """What scores are computed against: how many documents, and their mean length in stems."""
 
     documents: int
     mean_length: float
 
 
-def collection(db: sqlite3.Connection, *, public_only: bool) -> Collection:
+def collection(db: sqlite3.Connection, *, public_only: bool) -> Totals:
     """The whole collection, or the part of it whose summaries are public."""
     condition = " WHERE public" if public_only else ""
-    count, mean = db.execute(f"SELECT count(*), avg(length) FROM document{condition}").fetchone()  # noqa: S608
-    return Collection(count, mean or 1.0)
-
-
-def document_frequency(db: sqlite3.Connection, stems: Iterable[int], *, public_only: bool) -> int:
-    """How many documents have at least one of the stems."""
-    wanted = list(stems)
-    if not wanted:
-        return 0
-    marks = ",".join("?" * len(wanted))
-    counted = "*" if len(wanted) == 1 else "DISTINCT posting.doc"
-    join = " JOIN document ON document.doc = posting.doc AND document.public" if public_only else ""
-    row = db.execute(
-        f"SELECT count({counted}) FROM posting{join} WHERE stem IN ({marks})",  # noqa: S608
-        wanted,
+    count, length = db.execute(
+        f"SELECT coalesce(sum(documents), 0), coalesce(sum(length), 0) FROM document_total{condition}"  # noqa: S608
     ).fetchone()
-    new = {doc for doc, _, public in recent.postings(db, wanted) if public or not public_only}
-    return int(row[0]) + len(new)
+    return Totals(count, length / count if length else 1.0)
 
 
-def postings(db: sqlite3.Connection, stems: Iterable[int]) -> dict[int, int]:
-    """Document to the highest class that one of the stems has in it."""
-    wanted = list(stems)
-    found: dict[int, int] = {}
-    for stem in wanted:
-        rows = db.execute("SELECT doc, class FROM posting WHERE stem = ?", (stem,))
+def languages(db: sqlite3.Connection) -> set[str]:
+    """The languages of the documents."""
+    return {lang for (lang,) in db.execute("SELECT lang FROM document_total WHERE lang <> ''")}
+
+
+class IndexReader:
+    """What one query reads, in one snapshot: recent postings and the list of runs are read once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._recent = recent.all_of(db)
+        self._runs = runs.runs(db)
+        self.forgotten = forgotten(db)
+        """Documents that are no more, of which there may still be postings."""
+
+    def postings(self, stem: int) -> Iterator[tuple[Words, Codes]]:
+        """The entries and length codes of a stem, wherever they are; of documents that are no more too."""
+        for part in self._recent:
+            entries, codes = part.of(stem)
+            if len(entries):
+                yield entries, codes
+        for run in self._runs:
+            held = runs.entries_of(self._db, run, stem)
+            if held is not None:
+                yield held
+
+    def frequency(self, stems: Iterable[int], *, public_only: bool) -> int:
+        """How many documents have at least one of the stems."""
+        wanted = list(stems)
+        if len(wanted) == 1 and not self.forgotten:
+            return self._count(wanted[0], public_only)
+        found = [
+            documents_of(entries[are_public(entries)] if public_only else entries)
+            for stem in wanted
+            for entries, _ in self.postings(stem)
+        ]
         if not found:
-            found = dict(rows)
-            continue
-        for doc, kind in rows:
-            if found.get(doc, -1) < kind:
-                found[doc] = kind
-    for doc, kind, _ in recent.postings(db, wanted):
-        if found.get(doc, -1) < kind:
-            found[doc] = kind
-    return found
+            return 0
+        docs = np.unique(np.concatenate(found))
+        return int((~np.isin(docs, list(self.forgotten))).sum())
+
+    def _count(self, stem: int, public_only: bool) -> int:
+        total = 0
+        for part in self._recent:
+            entries, _ = part.of(stem)
+            total += int(are_public(entries).sum()) if public_only else len(entries)
+        for run in self._runs:
+            every, public = runs.count_of(self._db, run, stem)
+            total += public if public_only else every
+        return total
 
 
-def lengths(db: sqlite3.Connection, docs: Iterable[int]) -> dict[int, int]:
-    """The lengths of documents, in stems."""
-    return {doc: length for doc, length, _ in _documents(db, docs)}
-
-
-def languages_of(db: sqlite3.Connection, docs: Iterable[int]) -> dict[int, str]:
+def languages_of(db: sqlite3.Connection, docs: Collection[int]) -> dict[int, str]:
     """The language tags of documents."""
-    return {doc: lang for doc, _, lang in _documents(db, docs)}
+    return dict(select_in(db, "SELECT doc, lang FROM document WHERE doc IN", list(docs)))  # type: ignore[arg-type]
 
 
-def _documents(db: sqlite3.Connection, docs: Iterable[int]) -> Iterable[tuple[int, int, str]]:
-    wanted = list(docs)
-    for start in range(0, len(wanted), _PARAMETERS):
-        part = wanted[start : start + _PARAMETERS]
-        marks = ",".join("?" * len(part))
-        yield from db.execute(f"SELECT doc, length, lang FROM document WHERE doc IN ({marks})", part)  # noqa: S608
+def _clear(db: sqlite3.Connection, rowids: Sequence[int]) -> None:
+    """What was a document before must not be found twice."""
+    for (doc,) in list(select_in(db, "SELECT doc FROM document WHERE doc IN", rowids)):
+        remove_document(db, doc)  # type: ignore[arg-type]
+    stale = {doc for (doc,) in select_in(db, "SELECT doc FROM forgotten_document WHERE doc IN", rowids)}
+    if stale:
+        _drop(db, stale)  # type: ignore[arg-type]
+
+
+def _drop(db: sqlite3.Connection, docs: set[int]) -> None:
+    if docs:
+        recent.drop_documents(db, docs)
+        runs.drop_documents(db, docs)
+        db.executemany("DELETE FROM forgotten_document WHERE doc = ?", [(doc,) for doc in docs])
+
+
+def _change_total(db: sqlite3.Connection, public: bool, lang: str, documents: int, length: int) -> None:
+    db.execute(
+        "INSERT INTO document_total (public, lang, documents, length) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (public, lang) DO UPDATE SET documents = documents + excluded.documents,"
+        " length = length + excluded.length",
+        (public, lang, documents, length),
+    )
+    if documents < 0:
+        db.execute("DELETE FROM document_total WHERE documents <= 0")

@@ -6,16 +6,17 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappush, heapreplace
+from itertools import islice
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.passages import Passage, best_passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
-from pkn_protocol.search.query import Query, Term, stop_languages
+from pkn_protocol.search.query import Query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, rank
-from pkn_protocol.search.scoring import Statistics, rounded, score_documents
-from pkn_protocol.text.languages import primary
-from pknd.search.index import collection, document_frequency, languages_of, lengths, postings
+from pkn_protocol.search.scoring import Statistics, rounded
+from pknd.search.index import IndexReader, collection
+from pknd.search.scores import Matches
 from pknd.store.records import ITEM_KIND_LIST, Filter, Held, filter_clauses, get_row
 
 TextOf = Callable[[sqlite3.Connection, Held], str | None]
@@ -44,14 +45,9 @@ class LocalHit:
 
 def statistics_of(db: sqlite3.Connection, query: Query) -> Statistics:
     """The asker's statistics: of public summaries alone, rounded to four leading bits."""
-    whole = collection(db, public_only=True)
-    frequencies = tuple(rounded(document_frequency(db, term.stems, public_only=True)) for term in query.terms)
+    whole, index = collection(db, public_only=True), IndexReader(db)
+    frequencies = tuple(rounded(index.frequency(term.stems, public_only=True)) for term in query.terms)
     return Statistics(rounded(whole.documents), float(round(whole.mean_length)), frequencies)
-
-
-def languages(db: sqlite3.Connection) -> set[str]:
-    """The languages of items held here, which the words of a query are stemmed in."""
-    return {lang for (lang,) in db.execute("SELECT DISTINCT lang FROM document WHERE lang <> ''")}
 
 
 def search(
@@ -139,11 +135,10 @@ def _matches(
     admit: Admit | None,
 ) -> Iterator[LocalHit]:
     """Documents by falling text score, without passages."""
-    ordered = _scored(db, query, statistics)
+    ordered = iter(Matches(db, query, statistics))
     needs_text = bool(query.phrases or query.excluded_phrases)
     texts_read = 0
-    for start in range(0, len(ordered), _EXAMINED_AT_ONCE):
-        part = ordered[start : start + _EXAMINED_AT_ONCE]
+    while part := list(islice(ordered, _EXAMINED_AT_ONCE)):
         admitted = _admitted(db, [doc for doc, _ in part], wanted)
         for doc, score in part:
             held = get_row(db, doc) if doc in admitted else None
@@ -160,31 +155,6 @@ def _matches(
                     continue
                 confirmed = verdict is True
             yield LocalHit(held, score, None, confirmed, Rank(score, 1.0, 1.0, 1.0))
-
-
-def _scored(db: sqlite3.Connection, query: Query, statistics: Statistics) -> list[tuple[int, float]]:
-    """Documents that match by their summaries, with their text scores, best first."""
-    found = [postings(db, term.stems) for term in query.terms]
-    docs = set().union(*found)
-    for term in query.excluded:
-        docs -= postings(db, term.stems).keys()
-    quoted = {id(term) for term in query.quoted}
-    for term, having in zip(query.terms, found, strict=True):
-        if id(term) in quoted:
-            docs -= _without(db, term, docs - having.keys())
-    if not docs:
-        return []
-    kept = [{doc: kind for doc, kind in part.items() if doc in docs} for part in found]
-    scores = score_documents(kept, lengths(db, docs), statistics)
-    return sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))
-
-
-def _without(db: sqlite3.Connection, term: Term, lacking: set[int]) -> set[int]:
-    """Of documents whose sketches lack a quoted word, those whose texts lack it: no sketch has stop words."""
-    stop = stop_languages(term.word)
-    if not stop:
-        return lacking
-    return {doc for doc, lang in languages_of(db, lacking).items() if primary(lang) not in stop}
 
 
 def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:

@@ -37,7 +37,8 @@ from pknd.people.references import find_person
 from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
 from pknd.search.forwarding import Forwarder
-from pknd.search.local import LocalHit, languages, local_query, search, statistics_of
+from pknd.search.index import languages
+from pknd.search.local import LocalHit, local_query, search, statistics_of
 from pknd.store.records import Filter, Held, get
 from pknd.sync.link import LinkClosed, PeerLink
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import Cid
 from pknd import log
+from pknd.search.index import tidy_now
 from pknd.store.backups import make_backup, remove_backups
 from pknd.store.files import BlockFiles
 from pknd.store.readers import ReaderPool
@@ -86,6 +87,9 @@ class Eraser:
 
     def _rewrite(self, *, however_large: bool) -> bool:
         remove_backups(self._path.parent)
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            tidy_now(self._connection)
         small = self._path.stat().st_size <= AT_ONCE_BYTES
         with self._readers.paused(seconds=_READERS_WAIT_SECONDS) as quiet:
             if not quiet or not self._fold_log():

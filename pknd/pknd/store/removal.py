@@ -81,7 +81,7 @@ def _remove(db: sqlite3.Connection, rowid: int, blocks: set[bytes], items: set[b
         return
     record = held.record
     if record.is_item:
-        remove_document(db, rowid, record)
+        remove_document(db, rowid)
         items.add(record.item_id)
         blocks.update(cid for (cid,) in db.execute("SELECT cid FROM block_use WHERE record = ?", (rowid,)))
     wire, period = db.execute("SELECT wire, period FROM record WHERE rowid = ?", (rowid,)).fetchone()

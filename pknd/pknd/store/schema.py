@@ -5,7 +5,10 @@ from __future__ import annotations
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-SCHEMA_VERSION = 2
+from pkn_protocol.records.codec import decode_record
+from pknd.search.index import NewDocument, add_documents
+
+SCHEMA_VERSION = 3
 """Raised with each migration: an older program refuses a home that a newer one has written."""
 APPLICATION_ID = 0x706B6E31
 MIGRATIONS = Migrations("pkn")
@@ -150,3 +153,47 @@ def bytes_of_periods(db: Database) -> None:
         " AND record.scope = period_sum.scope AND record.author = period_sum.author"
         " AND record.period = period_sum.period)"
     )
+
+
+_INDEX = (
+    "DROP TABLE posting",
+    "DROP TABLE recent_posting",
+    "DROP TABLE document",
+    """CREATE TABLE document (
+        doc INTEGER PRIMARY KEY, length INTEGER NOT NULL, public INTEGER NOT NULL, lang TEXT NOT NULL
+    )""",
+    # Of the documents, by language: how many, and how long together.
+    """CREATE TABLE document_total (
+        public INTEGER, lang TEXT, documents INTEGER NOT NULL, length INTEGER NOT NULL,
+        PRIMARY KEY (public, lang)
+    ) WITHOUT ROWID""",
+    # Documents that are no more, and of which there may be postings.
+    "CREATE TABLE forgotten_document (doc INTEGER PRIMARY KEY)",
+    """CREATE TABLE recent_posting (
+        rowid INTEGER PRIMARY KEY, count INTEGER NOT NULL, stems BLOB NOT NULL, codes BLOB NOT NULL,
+        entries BLOB NOT NULL
+    )""",
+    "CREATE TABLE posting_run (run INTEGER PRIMARY KEY, level INTEGER NOT NULL, target INTEGER)",
+    # The large columns last: what is not asked for is not read.
+    """CREATE TABLE posting (
+        rowid INTEGER PRIMARY KEY, run INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        count INTEGER NOT NULL, stems BLOB NOT NULL, ends BLOB NOT NULL, publics BLOB NOT NULL,
+        codes BLOB NOT NULL, entries BLOB NOT NULL
+    )""",
+    "CREATE UNIQUE INDEX posting_first ON posting(run, first)",
+)
+_INDEXED_AT_ONCE = 1000
+
+
+@MIGRATIONS(name="0003_runs_of_postings")
+def runs_of_postings(db: Database) -> None:
+    """Postings as sorted arrays in place of rows; the index is made anew from the records."""
+    for statement in _INDEX:
+        db.execute(statement)
+    heads = "SELECT rowid, block, scope = x'' FROM record WHERE head AND shown ORDER BY rowid"
+    found = db.conn.execute(heads)
+    while rows := found.fetchmany(_INDEXED_AT_ONCE):
+        add_documents(
+            db.conn,
+            [NewDocument(rowid, decode_record(block), bool(public)) for rowid, block, public in rows],
+        )

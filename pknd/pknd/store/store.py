@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pkn_protocol.control.status import LogLevel
 from pknd import log
-from pknd.search import recent
+from pknd.search import index
 from pknd.store.backups import backup_is_due, make_backup, remove_unfinished_backups
 from pknd.store.database import DATABASE_NAME, open_database, open_reader
 from pknd.store.erasure import IDLE_SECONDS, Eraser
@@ -30,8 +30,8 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 BLOCKS_NAME = "blocks"
-MOVE_SECONDS = 0.02
-"""Between two steps of moving postings while nothing else is to be written."""
+TIDY_SECONDS = 0.02
+"""Between two steps of tidying the index while nothing else is to be written."""
 
 
 class Store:
@@ -146,19 +146,19 @@ class Store:
             raise translated(error, self.path) from error
 
     def _committed(self) -> float | None:
-        return IDLE_SECONDS if self._eraser.is_due or recent.is_move_due(self._connection) else None
+        return IDLE_SECONDS if self._eraser.is_due or not index.is_tidy(self._connection) else None
 
     def _when_idle(self) -> float | None:
-        """Erase what is noted, then move postings, little by little: a write may come at any time."""
+        """Erase what is noted, then tidy the index, little by little: a write may come at any time."""
         try:
             if self._eraser.is_due:
                 self._eraser.erase(however_large=False)
-            elif recent.is_move_due(self._connection):
+            elif not index.is_tidy(self._connection):
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")
-                    recent.move_some(self._connection)
-            return MOVE_SECONDS if recent.is_move_due(self._connection) else None
+                    index.tidy_some(self._connection)
+            return TIDY_SECONDS if not index.is_tidy(self._connection) else None
         except sqlite3.Error as error:
             # Nothing was lost: the postings are found where they are, and the next write calls again.
-            log.event("store.move_failed", LogLevel.WARNING, error=str(error))
+            log.event("store.tidying_failed", LogLevel.WARNING, error=str(error))
             return None

@@ -127,4 +127,4 @@ def _index(db: sqlite3.Connection, version: _Version, is_head: bool) -> None:
     if is_head:
         add_document(db, version.rowid, held.record, public=version.scope == PUBLIC_SCOPE)
     else:
-        remove_document(db, version.rowid, held.record)
+        remove_document(db, version.rowid)

@@ -13,7 +13,7 @@ from pkn_protocol.search.query import Query, Term
 from pkn_protocol.search.scoring import Statistics, bm25
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import STEMMERS, primary
-from pkn_protocol.text.sketch import BadSketch, Sketch, decode_sketch
+from pkn_protocol.text.sketch import BadSketch, Sketch, decode_sketch, length_code, length_of_code
 
 _DEFAULT_LANG = "en"
 
@@ -57,7 +57,8 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
             extra += analyse(item.name, lang)
     for stem in extra:
         classes.setdefault(stem, 0)
-    return Terms(classes, max(length, len(extra), 1))
+    # A length that a code stands for, so that an index can keep the code.
+    return Terms(classes, length_of_code(length_code(max(length, len(extra), 1))))
 
 
 def best_class(term: Term, classes: Mapping[int, int]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -35,7 +35,7 @@ def rounded(number: int) -> int:
 
 def bm25(classes: Sequence[int | None], length: int, statistics: Statistics) -> float:
     """The score of a document: `classes` has for each term its frequency class (0 to 3), or None."""
-    norm = _norm(length, statistics)
+    norm = norm_of(length, statistics.mean_length)
     score = 0.0
     for kind, weight in zip(classes, statistics.weights(), strict=True):
         if kind is not None:
@@ -44,25 +44,6 @@ def bm25(classes: Sequence[int | None], length: int, statistics: Statistics) -> 
     return score
 
 
-def score_documents(
-    postings: Sequence[Mapping[int, int]], lengths: Mapping[int, int], statistics: Statistics
-) -> dict[int, float]:
-    """Scores of all documents that have a term, as `bm25` gives them.
-
-    `postings` has for each term document to class; `lengths` has all documents of `postings`.
-    """
-    # One division for each length and class that occurs instead of one for each posting.
-    saturated: dict[int, tuple[float, ...]] = {
-        length: tuple(f * (K1 + 1) / (f + _norm(length, statistics)) for f in CLASS_FREQUENCY)
-        for length in set(lengths.values())
-    }
-    gains = {doc: saturated[length] for doc, length in lengths.items()}
-    scores: dict[int, float] = {}
-    for found, weight in zip(postings, statistics.weights(), strict=True):
-        for doc, kind in found.items():
-            scores[doc] = scores.get(doc, 0.0) + weight * gains[doc][kind]
-    return scores
-
-
-def _norm(length: int, statistics: Statistics) -> float:
-    return K1 * (1 - B + B * length / max(statistics.mean_length, 1.0))
+def norm_of(length: int, mean_length: float) -> float:
+    """What a document's length adds to a frequency before it saturates."""
+    return K1 * (1 - B + B * length / max(mean_length, 1.0))

@@ -25,7 +25,7 @@ LEAST_COUNT = (1, 2, 3, 5)
 CLASS_FREQUENCY = (1.0, 2.0, 3.4, 8.0)
 """What a class counts as when it is scored (SPEC, Search)."""
 _HEADER_BYTES = 4
-_LENGTH_CODES = 256
+LENGTH_CODES = 256
 _CLASS_BITS = 2
 _CLASS_MASK = 3
 _CLASS_OF_COUNT = (0, 0, 1, 2, 2)
@@ -160,14 +160,14 @@ def length_of_code(code: int) -> int:
 
 def longest_of_code(code: int) -> int:
     """The greatest length that has this code; for the last code no text is longer."""
-    return _LENGTHS[code + 1] - 1 if code + 1 < _LENGTH_CODES else sys.maxsize
+    return _LENGTHS[code + 1] - 1 if code + 1 < LENGTH_CODES else sys.maxsize
 
 
 def _length_values() -> tuple[int, ...]:
     # Each value is the one before it plus a sixteenth, at least plus 1: whole numbers only, so that all
     # implementations agree.
     values = [0]
-    while len(values) < _LENGTH_CODES:
+    while len(values) < LENGTH_CODES:
         values.append(max(values[-1] + 1, values[-1] * 17 // 16))
     return tuple(values)
 

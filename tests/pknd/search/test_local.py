@@ -15,8 +15,8 @@ from pkn_protocol.search.documents import text_score
 from pkn_protocol.search.query import parse_query
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
-from pknd.search.index import collection, document_frequency
-from pknd.search.local import LocalHit, TextOf, languages, local_query, search, statistics_of
+from pknd.search.index import IndexReader, collection, languages
+from pknd.search.local import LocalHit, TextOf, local_query, search, statistics_of
 from pknd.store.ingest import ingest
 from pknd.store.people import set_opinion
 from pknd.store.records import Filter, Held
@@ -123,7 +123,7 @@ def test_what_is_replaced_retracted_hidden_or_of_a_blocked_author_is_not_found(
     set_opinion(db, chiara.author, "blocked", None, NOW)
     assert set(titles(find(db, "wing"))) == {"New wing", "Passing wing"}
     assert set(titles(find(db, "wing", wanted=Filter(now=NOW + DAY)))) == {"New wing", "Later wing"}
-    assert document_frequency(db, analyse("gone", "en"), public_only=False) == 0
+    assert IndexReader(db).frequency(analyse("gone", "en"), public_only=False) == 0
 
 
 def test_filters_apply(db: sqlite3.Connection, anna: Person, bruno: Person) -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pkn_protocol.records.circles import EpochKey
 from pkn_protocol.records.ids import raw_cid
 from pkn_protocol.records.model import Item, Payload
-from pkn_protocol.text.analysis import query_stems
-from pknd.search.index import postings
+from pkn_protocol.search.query import parse_query
+from pknd.search.local import statistics_of
+from pknd.search.scores import Matches
 from pknd.store.batch import Arrival, ingest_many
 from pknd.store.database import open_database
 from pknd.store.ingest import Outcome, Status, ingest
@@ -80,13 +81,10 @@ def test_records_of_a_batch_are_findable_and_complete_at_once(tmp_path: Path) ->
     with _store(tmp_path / "pkn.db") as db:
         outcomes = ingest_many(db, [Arrival(note, complete=True) for note in notes], now=NOW)
         assert {one.status for one in outcomes} == {Status.ADDED}
-        stem = next(iter(_stems("Glider")))
-        assert set(postings(db, [stem])) == {one.rowid for one in outcomes}
+        query = parse_query("gliders", ["en"])
+        found = Matches(db, query, statistics_of(db, query))
+        assert {doc for doc, _ in found} == {one.rowid for one in outcomes}
         assert db.execute("SELECT record, complete FROM payload").fetchall() == [(outcomes[7].rowid, 1)]
-
-
-def _stems(word: str) -> frozenset[int]:
-    return query_stems(word, ["en"])
 
 
 def _told(outcome: Outcome) -> tuple[Status, str, bytes | None]:

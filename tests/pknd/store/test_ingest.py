@@ -12,7 +12,7 @@ from pkn_protocol.records.codec import countersign_device, sign_record
 from pkn_protocol.records.ids import Cid, DeviceId, raw_cid
 from pkn_protocol.records.model import Comment, Device, DeviceRetraction, Item, Payload
 from pkn_protocol.text.analysis import analyse
-from pknd.search.index import document_frequency
+from pknd.search.index import IndexReader
 from pknd.store.blocks import is_complete, put_block, set_complete
 from pknd.store.files import BlockFiles
 from pknd.store.floors import Floor, floor_of, forget_below
@@ -34,7 +34,7 @@ def titles(db: sqlite3.Connection, now: int, **wanted: object) -> list[str]:
 
 
 def found_by(db: sqlite3.Connection, word: str) -> int:
-    return document_frequency(db, analyse(word, "en"), public_only=False)
+    return IndexReader(db).frequency(analyse(word, "en"), public_only=False)
 
 
 def test_a_record_is_taken_once(db: sqlite3.Connection, anna: Person) -> None:

@@ -17,7 +17,7 @@ from pkn_protocol.records.signing import Ed25519Key
 from pkn_protocol.search.documents import terms_of, text_score
 from pkn_protocol.search.query import parse_query
 from pkn_protocol.search.rank import DAY_MS, DEFAULT_WEIGHTS, rank
-from pkn_protocol.search.scoring import Statistics, bm25, rounded, score_documents
+from pkn_protocol.search.scoring import Statistics, bm25, rounded
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
 from pkn_protocol.trust.graph import weights
@@ -46,19 +46,6 @@ def test_rare_frequent_and_short_count_for_more() -> None:
     assert bm25([0, None], 50, STATISTICS) > bm25([None, 0], 50, STATISTICS)
     assert bm25([0, None], 50, STATISTICS) < bm25([1, None], 50, STATISTICS) < bm25([3, None], 50, STATISTICS)
     assert bm25([0, None], 20, STATISTICS) > bm25([0, None], 200, STATISTICS)
-
-
-@given(
-    st.lists(st.dictionaries(st.integers(0, 5), st.integers(0, 3)), min_size=2, max_size=2),
-    st.lists(st.integers(0, 500), min_size=6, max_size=6),
-)
-def test_scoring_postings_is_scoring_each_document(
-    postings: list[dict[int, int]], lengths: list[int]
-) -> None:
-    scores = score_documents(postings, dict(enumerate(lengths)), STATISTICS)
-    for doc, score in scores.items():
-        single = bm25([found.get(doc) for found in postings], lengths[doc], STATISTICS)
-        assert isclose(score, single)
 
 
 @given(st.integers(0, 2**40), st.integers(0, 2**40), st.floats(0, 1e9), st.integers(0, 2**40))
