@@ -1,8 +1,8 @@
 """The search index against FTS5 and tantivy: 100,000 summaries of 60 stems, queries of 3 to 8 words, top 10.
 
-Texts are made: words drawn by Zipf's law from 200,000, so that each summary has 60 different ones; those of the
-queries are drawn alike, without the 50 most frequent (stop words). All three indexes are asked the same queries
-in one process, with warm caches.
+Texts are made: words drawn by Zipf's law from 200,000, so that each summary has 60 different ones; those of
+the queries are drawn alike, without the 50 most frequent (stop words). All three indexes are asked the same
+queries in one process, with warm caches.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import tantivy
 from bench.report import Figure
 from pkn_protocol.search.query import Query, Term
 from pkn_protocol.text.sketch import length_code, length_of_code
-from pknd.search import index
-from pknd.search.index import add_terms
+from pknd.search import index, runs
+from pknd.search.index import IndexReader, add_terms
 from pknd.search.local import statistics_of
 from pknd.search.postings import Terms
 from pknd.search.scores import Matches
 from pknd.store.database import open_database, open_reader
 
-DOCUMENTS = int(os.environ.get("N","100000"))
-MANY = int(os.environ.get("M","1000000"))
+DOCUMENTS = 100_000
+MANY = 1_000_000
 STEMS = 60
 VOCABULARY = 200_000
 QUERIES = 300
@@ -83,7 +83,12 @@ def run() -> list[Figure]:
         _ratio("p99 of 100,000, by tantivy", ours, others, 99, None),
         *(
             Figure(f"{name} p{part}", float(np.percentile(found, part)), "ms")
-            for name, found in (("own", ours), ("FTS5", theirs), ("tantivy", others), ("own, 1,000,000", of_many))
+            for name, found in (
+                ("own", ours),
+                ("FTS5", theirs),
+                ("tantivy", others),
+                ("own, 1,000,000", of_many),
+            )
             for part in (50, 99)
         ),
         Figure("own on disk", sizes[0], "MB"),
@@ -138,7 +143,7 @@ def _add(db: sqlite3.Connection, batch: Sequence[Terms]) -> None:
         db.execute("BEGIN IMMEDIATE")
         add_terms(db, batch, ["en"] * len(batch))
     # What the daemon does when it is idle; here it never is, and large steps would count as building too.
-    if index.runs.is_merge_due(db):
+    if runs.is_merge_due(db):
         with db:
             db.execute("BEGIN IMMEDIATE")
             index.tidy_some(db)
@@ -163,9 +168,12 @@ def _build_fts(path: Path) -> None:
 
 def _build_tantivy(folder: Path) -> Callable[[list[int]], object]:
     folder.mkdir()
-    schema = tantivy.SchemaBuilder().add_text_field("text", stored=False).add_integer_field(
-        "number", stored=True
-    ).build()
+    schema = (
+        tantivy.SchemaBuilder()
+        .add_text_field("text", stored=False)
+        .add_integer_field("number", stored=True)
+        .build()
+    )
     held = tantivy.Index(schema, path=str(folder))
     writer = held.writer(heap_size=200_000_000, num_threads=1)
     for number, one in enumerate(_documents(DOCUMENTS), 1):
@@ -187,7 +195,8 @@ def _ask(db: sqlite3.Connection, words: Sequence[int]) -> object:
     query = Query("", terms, (), (), ())
     with db:
         db.execute("BEGIN")
-        return list(islice(Matches(db, query, statistics_of(db, query)), TOP))
+        held = IndexReader(db)
+        return list(islice(Matches(db, query, statistics_of(db, query, held), held), TOP))
 
 
 def _ask_fts(db: sqlite3.Connection, words: Sequence[int]) -> object:

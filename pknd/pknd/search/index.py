@@ -132,6 +132,7 @@ class IndexReader:
         self._db = db
         self._recent = recent.all_of(db)
         self._runs = runs.runs(db)
+        self._known: dict[int, list[runs.Place]] = {}
         self.forgotten = forgotten(db)
         """Documents that are no more, of which there may still be postings."""
 
@@ -141,10 +142,8 @@ class IndexReader:
             entries, codes = part.of(stem)
             if len(entries):
                 yield entries, codes
-        for run in self._runs:
-            held = runs.entries_of(self._db, run, stem)
-            if held is not None:
-                yield held
+        for place in self._places(stem):
+            yield place.read(self._db)
 
     def frequency(self, stems: Iterable[int], *, public_only: bool) -> int:
         """How many documents have at least one of the stems."""
@@ -166,10 +165,17 @@ class IndexReader:
         for part in self._recent:
             entries, _ = part.of(stem)
             total += int(are_public(entries).sum()) if public_only else len(entries)
-        for run in self._runs:
-            every, public = runs.count_of(self._db, run, stem)
-            total += public if public_only else every
+        for place in self._places(stem):
+            total += place.public if public_only else place.end - place.start
         return total
+
+    def _places(self, stem: int) -> list[runs.Place]:
+        # Asked twice of each stem of a query: for its frequency and for its postings.
+        known = self._known.get(stem)
+        if known is None:
+            found = (runs.place_of(self._db, run, stem) for run in self._runs)
+            known = self._known[stem] = [place for place in found if place is not None]
+        return known
 
 
 def languages_of(db: sqlite3.Connection, docs: Collection[int]) -> dict[int, str]:

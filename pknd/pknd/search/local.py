@@ -43,9 +43,9 @@ class LocalHit:
     rank: Rank
 
 
-def statistics_of(db: sqlite3.Connection, query: Query) -> Statistics:
+def statistics_of(db: sqlite3.Connection, query: Query, index: IndexReader | None = None) -> Statistics:
     """The asker's statistics: of public summaries alone, rounded to four leading bits."""
-    whole, index = collection(db, public_only=True), IndexReader(db)
+    whole, index = collection(db, public_only=True), index or IndexReader(db)
     frequencies = tuple(rounded(index.frequency(term.stems, public_only=True)) for term in query.terms)
     return Statistics(rounded(whole.documents), float(round(whole.mean_length)), frequencies)
 
@@ -83,6 +83,7 @@ def local_query(
     distances: Mapping[AuthorId, int],
     weights: Mapping[AuthorId, float] | None = None,
     shown: int | None = None,
+    index: IndexReader | None = None,
 ) -> list[LocalHit]:
     """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
 
@@ -93,7 +94,7 @@ def local_query(
     """
     weights = {} if weights is None else weights
     best: list[tuple[float, int, LocalHit]] = []
-    for hit in _matches(db, query, statistics, wanted, text_of, None):
+    for hit in _matches(db, query, statistics, wanted, text_of, None, index):
         if len(best) == limit and hit.text_score * DEFAULT_WEIGHTS.most < best[0][0]:
             break
         ranked = replace(hit, rank=_ranked(hit, wanted.now, distances, weights))
@@ -133,9 +134,10 @@ def _matches(
     wanted: Filter,
     text_of: TextOf,
     admit: Admit | None,
+    index: IndexReader | None = None,
 ) -> Iterator[LocalHit]:
     """Documents by falling text score, without passages."""
-    ordered = iter(Matches(db, query, statistics))
+    ordered = iter(Matches(db, query, statistics, index))
     needs_text = bool(query.phrases or query.excluded_phrases)
     texts_read = 0
     while part := list(islice(ordered, _EXAMINED_AT_ONCE)):

@@ -56,45 +56,41 @@ def runs(db: sqlite3.Connection) -> list[int]:
     return [run for (run,) in db.execute("SELECT run FROM posting_run")]
 
 
-def entries_of(db: sqlite3.Connection, run: int, stem: int) -> tuple[Words, Codes] | None:
-    """The entries and length codes of a stem in a run; None where there are none."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the postings of one stem lie in a chunk, and how many of them are of public documents."""
+
+    chunk: int
+    start: int
+    end: int
+    public: int
+
+    def read(self, db: sqlite3.Connection) -> tuple[Words, Codes]:
+        """The entries and length codes; of the chunk only this part is read."""
+        with db.blobopen("posting", "entries", self.chunk, readonly=True) as blob:
+            blob.seek(4 * self.start)
+            entries = words_of(blob.read(4 * (self.end - self.start)))
+        with db.blobopen("posting", "codes", self.chunk, readonly=True) as blob:
+            blob.seek(self.start)
+            codes = codes_of(blob.read(self.end - self.start))
+        return entries, codes
+
+
+def place_of(db: sqlite3.Connection, run: int, stem: int) -> Place | None:
+    """Where a stem's postings are in a run; None where there are none. They themselves are not read."""
     row = db.execute(
-        "SELECT rowid, last, stems, ends FROM posting WHERE run = ? AND first <= ?"
+        "SELECT rowid, last, stems, ends, publics FROM posting WHERE run = ? AND first <= ?"
         " ORDER BY first DESC LIMIT 1",
         (run, stem),
     ).fetchone()
     if row is None or row[1] < stem:
         return None
-    found = _place(row[2], row[3], stem)
-    if found is None:
-        return None
-    start, end = found
-    # Only the stem's part of the chunk is read.
-    with db.blobopen("posting", "entries", row[0], readonly=True) as blob:
-        blob.seek(4 * start)
-        entries = words_of(blob.read(4 * (end - start)))
-    with db.blobopen("posting", "codes", row[0], readonly=True) as blob:
-        blob.seek(start)
-        codes = codes_of(blob.read(end - start))
-    return entries, codes
-
-
-def count_of(db: sqlite3.Connection, run: int, stem: int) -> tuple[int, int]:
-    """How many documents of a run have a stem: all, and public ones; their postings are not read."""
-    row = db.execute(
-        "SELECT last, stems, ends, publics FROM posting WHERE run = ? AND first <= ?"
-        " ORDER BY first DESC LIMIT 1",
-        (run, stem),
-    ).fetchone()
-    if row is None or row[0] < stem:
-        return 0, 0
-    stems = words_of(row[1])
-    place = int(np.searchsorted(stems, stem))
+    stems = words_of(row[2])
+    place = int(stems.searchsorted(np.uint32(stem)))
     if place >= len(stems) or stems[place] != stem:
-        return 0, 0
-    ends = words_of(row[2])
-    start = int(ends[place - 1]) if place else 0
-    return int(ends[place]) - start, int(words_of(row[3])[place])
+        return None
+    ends = words_of(row[3])
+    return Place(row[0], int(ends[place - 1]) if place else 0, int(ends[place]), int(words_of(row[4])[place]))
 
 
 def is_merge_due(db: sqlite3.Connection) -> bool:
@@ -228,12 +224,3 @@ def _write_chunk(db: sqlite3.Connection, run: int, postings: Postings, start: in
             blob_of(entries),
         ),
     )
-
-
-def _place(stems_blob: bytes, ends_blob: bytes, stem: int) -> tuple[int, int] | None:
-    stems = words_of(stems_blob)
-    place = int(np.searchsorted(stems, stem))
-    if place >= len(stems) or stems[place] != stem:
-        return None
-    ends = words_of(ends_blob)
-    return (int(ends[place - 1]) if place else 0), int(ends[place])

@@ -38,11 +38,20 @@ class _Found:
 
 
 class Matches:
-    """The documents that match a query by their summaries, best first, as many as are asked for."""
+    """The documents that match a query by their summaries, best first, as many as are asked for.
 
-    def __init__(self, db: sqlite3.Connection, query: Query, statistics: Statistics) -> None:
+    `index`: where the same snapshot was read from before.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        query: Query,
+        statistics: Statistics,
+        index: IndexReader | None = None,
+    ) -> None:
         self._db = db
-        self._index = IndexReader(db)
+        self._index = IndexReader(db) if index is None else index
         self._query = query
         self._statistics = statistics
         self._scores = self._all_scores()

@@ -37,7 +37,7 @@ from pknd.people.references import find_person
 from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
 from pknd.search.forwarding import Forwarder
-from pknd.search.index import languages
+from pknd.search.index import IndexReader, languages
 from pknd.search.local import LocalHit, local_query, search, statistics_of
 from pknd.store.records import Filter, Held, get
 from pknd.sync.link import LinkClosed, PeerLink
@@ -170,13 +170,15 @@ class Queries:
                 ) from error
             author = None if request.author is None else find_person(db, view, request.author)
             wanted = Filter(request.tags, author, request.kind, request.since, None, self._env.now())
-            statistics = statistics_of(db, query)
+            held = IndexReader(db)
+            statistics = statistics_of(db, query, held)
             state = _State(query, statistics, wanted)
             for hit in local_query(
                 db,
                 query,
                 statistics,
                 wanted,
+                index=held,
                 limit=request.limit * _MORE_THAN_SHOWN,
                 text_of=self._text_of,
                 distances=view.distances,
