@@ -44,9 +44,11 @@ COMMANDS: dict[str, Entry] = {
         ("query", "Search what you and the people around you know."),
         ("list", "List items, newest first."),
         ("tags", "List the tags in use."),
+        ("who", "Show who knows about something."),
         ("show", "Show an item and its text."),
         ("get", "Get the content of an item, byte by byte."),
         ("history", "List the versions of an item."),
+        ("related", "List the items that are like one."),
     ),
     **_table("Judge", ("verify", "Check signatures and contents.")),
     **_table(

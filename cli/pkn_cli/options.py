@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import click
@@ -12,27 +11,19 @@ from pkn_protocol.control.summaries import Kind
 KINDS = tuple(kind.value for kind in Kind)
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-_BACK = re.compile(r"(\d{1,6})([hdwmy])")
-_HOURS = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "y": 365 * 24}
-_HOUR_MS = 3_600_000
-
 
 def _moment(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
     """Milliseconds since the epoch of a date (2026-03-01, local time) or of a length of time back (7d)."""
     if text is None:
         return None
-    from datetime import datetime, timedelta
+    from datetime import datetime
+
+    from pkn_protocol.control.moments import moment_of
 
     try:
-        if back := _BACK.fullmatch(text.strip().lower()):
-            moment = datetime.now() - timedelta(hours=int(back[1]) * _HOURS[back[2]])
-        else:
-            moment = datetime.fromisoformat(text.strip())
-        return max(int(moment.timestamp() * 1000), 0)
-    except (ValueError, OverflowError, OSError):
-        raise click.BadParameter(
-            f"{text!r} is neither a date (2026-03-01) nor a time back (7d)", context, parameter
-        ) from None
+        return moment_of(text, datetime.now())
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
 
 
 def filters(*, default_limit: int, most: int) -> _Decorator:

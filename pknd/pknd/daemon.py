@@ -37,6 +37,7 @@ from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
 from pknd.people.service import People
 from pknd.retention import Retention
+from pknd.search.discovering import Discovering
 from pknd.search.service import Queries
 from pknd.status import StatusReport
 from pknd.store.blocks import OriginalChanged, get_block, records_using
@@ -197,6 +198,12 @@ class Daemon:
     def _services(self, publisher: Publisher, fetcher: Fetcher, ceiling: Callable[[], int]) -> Services:
         env, people, config = self._env, self.people, self._config
         identity = Identity(env, self._home.keys, view=lambda: people.view)
+        discovering = Discovering(
+            env,
+            view=lambda: people.view,
+            holders=self._holders,
+            default_lang=lambda: config.config.lang,
+        )
         self.items = items = Items(
             env,
             publisher,
@@ -204,6 +211,7 @@ class Daemon:
             holders=self._holders,
             default_audience=lambda: config.config.default_audience,
             fetch=fetcher.fetch,
+            related=discovering.related_to,
         )
         importer = Importer(env, publisher, default_audience=lambda: config.config.default_audience)
         report = StatusReport(
@@ -221,6 +229,7 @@ class Daemon:
             items=items,
             work=LongWork(importer, Verifier(env)),
             query=self.queries,
+            discovering=discovering,
             people=people,
             peers=self.directory,
             config=config,

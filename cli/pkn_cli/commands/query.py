@@ -68,8 +68,9 @@ def query(
     """Search what you and the people around you know.
 
     A word with a hyphen before it must not occur. Words in double quotes are a phrase; the shell takes quotes
-    away, so put single ones around. Your own disk answers first; then those within your horizon of trust are
-    asked. No hit is not an error; a deadline that passed shows what came until then.
+    away, so put single ones around. tag:T, author:PERSON, kind:K and since:WHEN among the words are filters,
+    as the options are. Your own disk answers first; then those within your horizon of trust are asked. No hit
+    is not an error; a deadline that passed shows what came until then.
     """
     unknown = next((word for word in words if word.startswith("--")), None)
     if unknown is not None:

@@ -20,7 +20,7 @@ _MOST_SECONDS = 600.0
 
 @command(
     "show",
-    prints="the item's fields, then its text, then comments.",
+    prints="the item's fields, then its text, comments, and what is like it.",
     examples=["pkn show h2kq7xmv3a", "pkn show h2kq7xmv3a --local"],
 )
 @click.argument("item")

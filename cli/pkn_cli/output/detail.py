@@ -26,6 +26,10 @@ def detail_lines(item: ItemDetail) -> Iterator[str]:
     if item.text_state is TextState.CUT:
         yield ""
         yield f"(cut here; pkn get {item_ref(item.id)} -o FILE gets all of it)"
+    if item.related:
+        yield ""
+        yield bold("Related")
+        yield from (f"{item_ref(one.id)}  {title_of(one.title)}" for one in item.related)
     for comment in item.comments:
         yield ""
         yield f"{bold(_called(comment, own=False))}, {ago(comment.time)}:"

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
+from pkn_protocol.control.discovering import Experts, Related, WhoRequest
 from pkn_protocol.control.items import (
     EditRequest,
     History,
@@ -92,6 +93,14 @@ class QueryService(Protocol):
         """Results from the disk at once, better ones as peers answer, the last within the deadline."""
 
 
+class DiscoveringService(Protocol):
+    async def who(self, request: WhoRequest) -> Experts:
+        """People by what they published on something; nobody is asked."""
+
+    async def related(self, ref: str, *, limit: int) -> Related:
+        """What is like an item; nobody is asked."""
+
+
 class PeopleService(Protocol):
     async def people(self) -> People: ...
 
@@ -146,6 +155,7 @@ class Services:
     items: ItemsService
     work: WorkService
     query: QueryService
+    discovering: DiscoveringService
     people: PeopleService
     peers: PeersService
     config: ConfigService

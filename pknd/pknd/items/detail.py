@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 
 from pkn_protocol.control.items import (
-    Backlink,
     Comment,
     Contributor,
     History,
     ItemDetail,
     Ratings,
+    Reference,
     TextState,
     Version,
 )
@@ -77,7 +77,7 @@ def detail_of(
         comments=_comments(db, held, view),
         ratings=_ratings(db, held, view),
         backlinks=tuple(
-            Backlink(cid_text(other.record.item_id), other.record.body.title)
+            Reference(cid_text(other.record.item_id), other.record.body.title)
             for other in backlinks(db, record.item_id, most=_MOST_BACKLINKS)
             if isinstance(other.record.body, model.Item)
         ),

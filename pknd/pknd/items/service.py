@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pkn_protocol.control.items import (
     ItemDetail,
     Published,
     PublishRequest,
+    Reference,
     Retracted,
     TagCount,
     Tags,
@@ -43,7 +44,10 @@ from pknd.store.records import Filter, Held, listed, tag_counts, versions
 
 FetchPayload = Callable[[Held, float], Awaitable[bool]]
 """Fetch an item's content from peers within so many seconds; whether it is here now."""
+RelatedTo = Callable[[sqlite3.Connection, Held, int], Sequence[Held]]
+"""What is like an item, at most so many."""
 _MOST_REPLACED = 16
+_MOST_RELATED = 3
 
 
 class Items:
@@ -58,6 +62,7 @@ class Items:
         holders: Callable[[], Holders],
         default_audience: Callable[[], str],
         fetch: FetchPayload,
+        related: RelatedTo,
     ) -> None:
         self._env = env
         self._publisher = publisher
@@ -65,6 +70,7 @@ class Items:
         self._holders = holders
         self._default_audience = default_audience
         self._fetch = fetch
+        self._related = related
 
     async def publish(self, request: PublishRequest) -> Published:
         captured = await asyncio.to_thread(_captured, request)
@@ -127,7 +133,17 @@ class Items:
             with contextlib.suppress(DomainError):
                 await self._fetch(held, timeout_s)
         view, holders, files = self._view(), self._holders(), self._env.store.files
-        return await self._env.store.read(lambda db: detail_of(db, files, held, view, holders))
+
+        def work(db: sqlite3.Connection) -> ItemDetail:
+            detail = detail_of(db, files, held, view, holders)
+            others = [
+                Reference(cid_text(one.record.id), one.record.body.title)
+                for one in self._related(db, held, _MOST_RELATED)
+                if isinstance(one.record.body, Item)
+            ]
+            return replace(detail, related=tuple(others))
+
+        return await self._env.store.read(work)
 
     async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
         held = await self._env.store.read(lambda db: find_item(db, ref))

@@ -23,6 +23,7 @@ from pkn_protocol.search.fanout import (
     Finished,
     TopChanged,
 )
+from pkn_protocol.search.filters import split_filters
 from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.query import BadQuery, Query, parse_query
 from pkn_protocol.search.rank import Rank, rank
@@ -33,9 +34,9 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.content import read_text
 from pknd.items.summaries import Holders, summary_of
-from pknd.people.references import find_person
 from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
+from pknd.search.filtering import wanted_by
 from pknd.search.forwarding import Forwarder
 from pknd.search.index import IndexReader, languages
 from pknd.search.local import LocalHit, local_query, search, statistics_of
@@ -163,13 +164,13 @@ class Queries:
 
         def work(db: sqlite3.Connection) -> _State:
             try:
-                query = parse_query(request.query, {*languages(db), self._default_lang()})
+                words, typed = split_filters(request.query)
+                query = parse_query(words, {*languages(db), self._default_lang()})
             except BadQuery as error:
                 raise DomainError(
                     ErrorCode.BAD_QUERY, str(error), "as in: pkn query boundary layer"
                 ) from error
-            author = None if request.author is None else find_person(db, view, request.author)
-            wanted = Filter(request.tags, author, request.kind, request.since, None, self._env.now())
+            wanted = wanted_by(db, view, request, typed, self._env.now())
             held = IndexReader(db)
             statistics = statistics_of(db, query, held)
             state = _State(query, statistics, wanted)

@@ -99,7 +99,9 @@ class Ratings:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlink:
+class Reference:
+    """Another item, named."""
+
     id: str
     title: str
 
@@ -109,7 +111,7 @@ class ItemDetail:
     """The record's fields, what others said about the item, and its text.
 
     `id` is the version shown, `item` the first version's, `by` the device that signed, `heads` every
-    current version (two when two people wrote at once).
+    current version (two when two people wrote at once), `related` are items here that are like it.
     """
 
     id: str
@@ -145,9 +147,10 @@ class ItemDetail:
     contributors: tuple[Contributor, ...]
     comments: tuple[Comment, ...]
     ratings: Ratings
-    backlinks: tuple[Backlink, ...]
+    backlinks: tuple[Reference, ...]
     text: str | None
     text_state: TextState
+    related: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ def services(script: Script, home: Home) -> Services:
         items=every,
         work=every,
         query=every,
+        discovering=every,
         people=every,
         peers=every,
         config=ConfigFile(home.config, {}),
