@@ -14,6 +14,7 @@ from pkn_protocol.channel.handshake import PeerAuthenticated
 from pkn_protocol.control.people import Announcement, Trust
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pknd import log
+from pknd.channel.conduct import Conduct
 from pknd.channel.link import Link
 from pknd.channel.network import Handlers, Network
 from pknd.config_file import ConfigFile
@@ -92,10 +93,14 @@ class Daemon:
 
         self.people = people = People(env, max_disk=ceiling)
         await people.refresh()
+        self.conduct = Conduct(env, self._in_background)
+        await self.conduct.load()
         self.sync = sync = Sync(env, people, max_disk=ceiling)
         await sync.start()
         self.network = await self._make_network()
-        self.discovery = LocalDiscovery(env.keys.device, random_bytes=os.urandom, found=self._found)
+        self.discovery = LocalDiscovery(
+            env.keys.device, random_bytes=os.urandom, found=self._found, gone=self._gone
+        )
         self.dialer = dialer = Dialer(
             env.keys.device,
             self,
@@ -191,6 +196,7 @@ class Daemon:
                 welcome=self._why_refused,
                 ended=self._ended,
                 is_near=lambda author: author in self.people.view.distances,
+                violated=lambda peer, end: self.conduct.note(peer, end.reason),
             ),
         )
 
@@ -276,7 +282,7 @@ class Daemon:
     def _why_refused(self, peer: PeerAuthenticated) -> str | None:
         if self.people.view.trust(peer.author) is Trust.BLOCKED:
             return "not welcome here"
-        return None
+        return self.conduct.refusal(peer.device)
 
     def _ended(self, link: Link) -> None:
         self.dialer.lost(link.peer.device)
@@ -292,6 +298,9 @@ class Daemon:
 
     def _found(self, found: Found) -> None:
         self.dialer.seen(found)
+
+    def _gone(self, instance: str) -> None:
+        self.dialer.gone(instance)
 
     def _links(self) -> Mapping[DeviceId, PeerLink]:
         return dict(self.network.links)
@@ -321,6 +330,8 @@ class Daemon:
     def _watch(self) -> Watch:
         async def changed(reason: str) -> None:
             log.event("network.changed", reason=reason)
+            # Connections may have died without a word: who does not answer now is dialled again.
+            self.network.check_all()
             if self._config.config.mdns and self.discovery.announcement is not Announcement.OFF:
                 await self.discovery.restart(self._config.config.listen.host, self.network.port)
             self.dialer.retry_all()
@@ -341,6 +352,8 @@ class Daemon:
                 await work
             except RuntimeError:
                 log.event("daemon.late_write")
+            except Exception as error:
+                log.failure("daemon.write_failed", error)
 
         task = asyncio.ensure_future(quietly())
         self._background.add(task)

@@ -35,12 +35,14 @@ class Liar:
         sketch = make_sketch(analyse(title if words is None else words, "en"))
         return self.sign("note", Item(title, lang="en", sketch=sketch, **item), time=time, **more)
 
+    def hash_for(self, link: Link) -> bytes:
+        """What the peer's author is called on this connection."""
+        return PairKey.of(self.party.device_key, link.peer.device).hash(self.party.author)
+
     async def push(self, link: Link, records: Sequence[Record]) -> None:
         """Once the other side has said what it wants; before, it drops what it is sent."""
         await self.party.until(lambda: any(isinstance(said, m.Want) for said in self.party.heard.messages))
-        key = PairKey.of(self.party.device_key, link.peer.device)
-        blocks = tuple(record.block for record in records)
-        await link.send(m.Push(key.hash(self.party.author), blocks))
+        await link.send(m.Push(self.hash_for(link), tuple(record.block for record in records)))
 
     async def _answer(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
         match message:
