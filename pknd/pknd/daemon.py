@@ -137,6 +137,7 @@ class Daemon:
             holders=self._holders,
             links=self._links,
             may_see=self._may_see,
+            in_step=self._in_step,
             default_lang=lambda: config.config.lang,
         )
         services = self._services(publisher, fetcher, ceiling)
@@ -278,6 +279,10 @@ class Daemon:
 
     def _may_see(self, link: PeerLink, scope: bytes) -> bool:
         return self.sync.peer_of(link).may_see(scope)
+
+    def _in_step(self, device: DeviceId) -> bool:
+        peer = self.sync.peers().get(device)
+        return peer is not None and peer.in_step.is_set()
 
     def _why_refused(self, peer: PeerAuthenticated) -> str | None:
         if self.people.view.trust(peer.author) is Trust.BLOCKED:

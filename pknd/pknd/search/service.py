@@ -71,7 +71,8 @@ class _State:
 
 
 class Queries:
-    """`links` are the connections there are; `holders` says who is online."""
+    """`links` are the connections there are; `holders` says who is online; `in_step` whether all summaries
+    that are wanted of a device have come."""
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Queries:
         holders: Callable[[], Holders],
         links: Callable[[], Mapping[DeviceId, PeerLink]],
         may_see: Callable[[PeerLink, bytes], bool],
+        in_step: Callable[[DeviceId], bool],
         default_lang: Callable[[], str],
     ) -> None:
         self._env = env
@@ -88,6 +90,7 @@ class Queries:
         self._holders = holders
         self._links = links
         self._may_see = may_see
+        self._in_step = in_step
         self._default_lang = default_lang
         self.forwarder = Forwarder(env, links=links, near=lambda: view().near)
         self._silences: dict[DeviceId, int] = {}
@@ -206,7 +209,7 @@ class Queries:
                     author,
                     view.distances.get(author),
                     promise.get(author, 0.0),
-                    unknown=author not in view.distances,
+                    unknown=author not in view.distances or not self._in_step(device),
                     rtt_ms=link.rtt_ms,
                     silences=self._silences.get(device, 0),
                 )
