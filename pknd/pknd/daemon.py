@@ -33,6 +33,7 @@ from pknd.items.summaries import Holders
 from pknd.items.verifying import Verifier
 from pknd.items.work import LongWork
 from pknd.log import LogHistory
+from pknd.loops import kept_up
 from pknd.people.founding import founding_records
 from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
@@ -145,20 +146,16 @@ class Daemon:
         log.event("daemon.listening", address=" ".join(self._listening()))
         try:
             async with asyncio.TaskGroup() as tasks, serving(self._home, services):
-                running = [
-                    tasks.create_task(work)
-                    for work in (
-                        sync.run(),
-                        fetcher.run(),
-                        dialer.run(),
-                        self._watch().run(),
-                        self._maintain(),
-                    )
-                ]
+                loops = {
+                    "sync": sync.run,
+                    "fetch": fetcher.run,
+                    "dial": dialer.run,
+                    "watch": self._watch().run,
+                    "maintain": self._maintain,
+                }
                 if settings.mdns:
-                    running.append(
-                        tasks.create_task(self.discovery.start(settings.listen.host, self.network.port))
-                    )
+                    loops["mdns"] = self._announce
+                running = [tasks.create_task(kept_up(name, loop)) for name, loop in loops.items()]
                 await self._remember_peers()
                 log.event("daemon.ready", pid=os.getpid())
                 await self._stop.wait()
@@ -342,6 +339,9 @@ class Daemon:
             self.dialer.retry_all()
 
         return Watch(wall=time.time, monotonic=time.monotonic, addresses=interface_addresses, changed=changed)
+
+    async def _announce(self) -> None:
+        await self.discovery.start(self._config.config.listen.host, self.network.port)
 
     async def _maintain(self) -> None:
         while True:

@@ -31,7 +31,7 @@ class Liar:
 
     def note(self, title: str, *, time: int, words: str | None = None, **more: Any) -> Record:
         """A public note; its sketch is of `words`, where they are given."""
-        item = {name: more.pop(name) for name in ("tags", "payload") if name in more}
+        item = {name: more.pop(name) for name in ("tags", "payload", "excerpt") if name in more}
         sketch = make_sketch(analyse(title if words is None else words, "en"))
         return self.sign("note", Item(title, lang="en", sketch=sketch, **item), time=time, **more)
 
