@@ -14,6 +14,7 @@ from pkn_protocol.channel.handshake import PeerAuthenticated
 from pkn_protocol.control.people import Announcement, Trust
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pknd import log
+from pknd.channel.conduct import Conduct
 from pknd.channel.link import Link
 from pknd.channel.network import Handlers, Network
 from pknd.config_file import ConfigFile
@@ -32,6 +33,7 @@ from pknd.items.summaries import Holders
 from pknd.items.verifying import Verifier
 from pknd.items.work import LongWork
 from pknd.log import LogHistory
+from pknd.loops import kept_up
 from pknd.people.founding import founding_records
 from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
@@ -93,10 +95,14 @@ class Daemon:
 
         self.people = people = People(env, max_disk=ceiling)
         await people.refresh()
+        self.conduct = Conduct(env, self._in_background)
+        await self.conduct.load()
         self.sync = sync = Sync(env, people, max_disk=ceiling)
         await sync.start()
         self.network = await self._make_network()
-        self.discovery = LocalDiscovery(env.keys.device, random_bytes=os.urandom, found=self._found)
+        self.discovery = LocalDiscovery(
+            env.keys.device, random_bytes=os.urandom, found=self._found, gone=self._gone
+        )
         self.dialer = dialer = Dialer(
             env.keys.device,
             self,
@@ -133,6 +139,7 @@ class Daemon:
             holders=self._holders,
             links=self._links,
             may_see=self._may_see,
+            in_step=self._in_step,
             default_lang=lambda: config.config.lang,
         )
         services = self._services(publisher, fetcher, ceiling)
@@ -140,20 +147,16 @@ class Daemon:
         log.event("daemon.listening", address=" ".join(self._listening()))
         try:
             async with asyncio.TaskGroup() as tasks, serving(self._home, services):
-                running = [
-                    tasks.create_task(work)
-                    for work in (
-                        sync.run(),
-                        fetcher.run(),
-                        dialer.run(),
-                        self._watch().run(),
-                        self._maintain(),
-                    )
-                ]
+                loops = {
+                    "sync": sync.run,
+                    "fetch": fetcher.run,
+                    "dial": dialer.run,
+                    "watch": self._watch().run,
+                    "maintain": self._maintain,
+                }
                 if settings.mdns:
-                    running.append(
-                        tasks.create_task(self.discovery.start(settings.listen.host, self.network.port))
-                    )
+                    loops["mdns"] = self._announce
+                running = [tasks.create_task(kept_up(name, loop)) for name, loop in loops.items()]
                 await self._remember_peers()
                 log.event("daemon.ready", pid=os.getpid())
                 await self._stop.wait()
@@ -192,6 +195,7 @@ class Daemon:
                 welcome=self._why_refused,
                 ended=self._ended,
                 is_near=lambda author: author in self.people.view.distances,
+                violated=lambda peer, end: self.conduct.note(peer, end.reason),
             ),
         )
 
@@ -282,10 +286,14 @@ class Daemon:
     def _may_see(self, link: PeerLink, scope: bytes) -> bool:
         return self.sync.peer_of(link).may_see(scope)
 
+    def _in_step(self, device: DeviceId) -> bool:
+        peer = self.sync.peers().get(device)
+        return peer is not None and peer.in_step.is_set()
+
     def _why_refused(self, peer: PeerAuthenticated) -> str | None:
         if self.people.view.trust(peer.author) is Trust.BLOCKED:
             return "not welcome here"
-        return None
+        return self.conduct.refusal(peer.device)
 
     def _ended(self, link: Link) -> None:
         self.dialer.lost(link.peer.device)
@@ -301,6 +309,9 @@ class Daemon:
 
     def _found(self, found: Found) -> None:
         self.dialer.seen(found)
+
+    def _gone(self, instance: str) -> None:
+        self.dialer.gone(instance)
 
     def _links(self) -> Mapping[DeviceId, PeerLink]:
         return dict(self.network.links)
@@ -330,11 +341,16 @@ class Daemon:
     def _watch(self) -> Watch:
         async def changed(reason: str) -> None:
             log.event("network.changed", reason=reason)
+            # Connections may have died without a word: who does not answer now is dialled again.
+            self.network.check_all()
             if self._config.config.mdns and self.discovery.announcement is not Announcement.OFF:
                 await self.discovery.restart(self._config.config.listen.host, self.network.port)
             self.dialer.retry_all()
 
         return Watch(wall=time.time, monotonic=time.monotonic, addresses=interface_addresses, changed=changed)
+
+    async def _announce(self) -> None:
+        await self.discovery.start(self._config.config.listen.host, self.network.port)
 
     async def _maintain(self) -> None:
         while True:
@@ -350,6 +366,8 @@ class Daemon:
                 await work
             except RuntimeError:
                 log.event("daemon.late_write")
+            except Exception as error:
+                log.failure("daemon.write_failed", error)
 
         task = asyncio.ensure_future(quietly())
         self._background.add(task)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pkn_cli.client import ControlClient
+
 PKN = Path(sys.executable).with_name("pkn")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 WAIT_SECONDS = 20.0
 
 
@@ -44,6 +46,12 @@ class Node:
         return self.home.with_suffix(".log")
 
     def start(self) -> Node:
+        self.launch()
+        wait_for(f"{self.name} to answer", self.answers, seconds=START_SECONDS)
+        return self
+
+    def launch(self) -> None:
+        """Begin to start."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -58,8 +66,6 @@ class Node:
                 stdout=log,
                 env=self.environment,
             )
-        wait_for(f"{self.name} to answer", self.answers, seconds=START_SECONDS)
-        return self
 
     def answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -119,6 +125,11 @@ class Node:
         return [str(hit["title"]) for hit in self.query(*words)]
 
     @property
+    def control(self) -> ControlClient:
+        """The control API without a command, which costs a process."""
+        return ControlClient(self.home, start_hint="")
+
+    @property
     def id(self) -> str:
         return str(self.pkn("id")["id"])
 
@@ -149,7 +160,9 @@ def running(*nodes: Node) -> Iterator[None]:
     """Start daemons; whatever happens, end them."""
     try:
         for node in nodes:
-            node.start()
+            node.launch()
+        for node in nodes:
+            wait_for(f"{node.name} to answer", node.answers, seconds=START_SECONDS)
         yield
     finally:
         for node in nodes:

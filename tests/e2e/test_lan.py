@@ -48,3 +48,18 @@ def test_a_host_with_a_new_address_on_another_network_is_met_again(tmp_path: Pat
             # Within 15 s the change is noticed, announced and dialled; what Bruno holds he carries there.
             wait_for("Bruno and Chiara to meet", lambda: chiara.online() == 1, seconds=25)
             wait_for("Anna's note to come to Chiara", lambda: chiara.titles("swifts") == ["Swifts"])
+
+
+def test_a_host_that_gets_another_address_while_connected_is_connected_again_soon(tmp_path: Path) -> None:
+    with local_network() as lan:
+        bridge = lan.bridge()
+        anna = HostNode("Anna", tmp_path, lan.host(bridge, "10.73.3.1"))
+        bruno = HostNode("Bruno", tmp_path, lan.host(bridge, "10.73.3.2"))
+        with running(anna, bruno):
+            wait_for("Anna and Bruno to meet", lambda: anna.online() == bruno.online() == 1)
+            trust_each_other(anna, bruno)
+            bruno.host.give_address("10.73.3.9")
+            # The connection died without a word: neither side would notice before its next ping.
+            anna.publish("# Swifts\n\nSwifts sleep on the wing.", "--to", "public")
+            wait_for("Anna's note to come to Bruno", lambda: bruno.titles("swifts") == ["Swifts"], seconds=20)
+            assert bruno.events("network.changed")

@@ -115,6 +115,10 @@ def valid_records() -> list[tuple[str, Record]]:
         ("an unknown kind", _raw({"kind": "sculpture", "mass": 7})),
         ("an unknown field", _raw({"kind": "note", "title": "t", "colour": "red"})),
         ("a field that must be understood", _raw({"kind": "note", "title": "t", "!lock": True})),
+        (
+            "a retraction with a field that must be understood",
+            _raw({"kind": "retraction", "item": Link(first.id), "!from": TIME}),
+        ),
     ]
 
 

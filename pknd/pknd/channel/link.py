@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import NoReturn, TypeAlias
 
 from pkn_protocol.channel import messages as m
@@ -26,6 +28,10 @@ RequestHandler: TypeAlias = Callable[["Link", m.Message], AsyncIterator[m.Messag
 MessageHandler: TypeAlias = Callable[["Link", m.Message], Awaitable[None]]
 FetchBlock: TypeAlias = Callable[["Link", Cid, int], Awaitable[bytes | None]]
 
+_FIRST_PINGS_SECONDS = (0.5, 2.0, 8.0)
+"""Between the first pings: both sides have most to do just after they met, and are slow to answer then."""
+_RTT_SAMPLES = 4
+"""The least of so many round trips is what the way takes; the others waited for a busy machine."""
 _REQUESTS = (m.Ping, m.Fetch, m.Have, m.Ask)
 VIOLATIONS = frozenset(
     {
@@ -106,6 +112,7 @@ class Link:
         self._closing: asyncio.Future[LinkEnd] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
         self._heard_at = self.since
+        self._round_trips: deque[float] = deque(maxlen=_RTT_SAMPLES)
         self._taking = False
         self._checks = asyncio.Event()
 
@@ -304,9 +311,10 @@ class Link:
             await asyncio.sleep(wait)
 
     async def _keep_alive(self) -> NoReturn:
+        pauses = chain(_FIRST_PINGS_SECONDS, repeat(self._limits.ping_seconds))
         while True:
             await self._ping(self._limits.pong_seconds)
-            await asyncio.sleep(self._limits.ping_seconds)
+            await asyncio.sleep(min(next(pauses), self._limits.ping_seconds))
 
     async def _check_when_asked(self) -> NoReturn:
         while True:
@@ -323,7 +331,8 @@ class Link:
             if self._heard_at < sent and not self._taking:
                 raise _Ended(LinkEnd(CloseCode.TOO_SLOW, "no answer to a ping")) from None
         else:
-            self.rtt_ms = (self._clock() - sent) * 1000
+            self._round_trips.append((self._clock() - sent) * 1000)
+            self.rtt_ms = min(self._round_trips)
 
     def _finish(self, end: LinkEnd) -> None:
         self.ended = end

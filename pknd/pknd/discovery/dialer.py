@@ -64,6 +64,7 @@ class Dialer:
 
     def gone(self, instance: str) -> None:
         """An instance said goodbye."""
+        log.event("peer.gone", LogLevel.DEBUG, instance=_name(instance))
         self._blinded.pop(instance, None)
         self._plan.gone(instance)
 

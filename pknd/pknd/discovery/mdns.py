@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import ifaddr
+from zeroconf import Error as ZeroconfError
 from zeroconf import IPVersion, ServiceInfo, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
@@ -119,9 +120,9 @@ class LocalDiscovery:
             self._browser = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[self._on_change])
             # Registered without waiting for probes: the name is random, nobody else has it.
             await (await self._zeroconf.async_register_service(self._service, cooperating_responders=True))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ZeroconfError) as error:
             self._state = Announcement.NOT_SEEN
-            log.event("mdns.failed", LogLevel.WARNING, error=str(error))
+            log.event("mdns.failed", LogLevel.WARNING, error=str(error) or type(error).__name__)
 
     async def stop(self) -> None:
         """Say goodbye and listen no more."""
@@ -137,7 +138,7 @@ class LocalDiscovery:
                     await browser.async_cancel()
                 if zeroconf is not None:
                     await zeroconf.async_close()
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ZeroconfError) as error:
             # The network may be gone already; then nobody would hear the goodbye.
             log.event("mdns.no_goodbye", LogLevel.DEBUG, error=str(error) or "too slow")
         self._known.clear()

@@ -13,6 +13,7 @@ from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.documents import text_score
 from pkn_protocol.search.fanout import Budget, SeenQueries
 from pknd.environment import Environment
+from pknd.search.admission import taken_back
 from pknd.search.asking import Found, ask_peer, query_of, seen_hash
 from pknd.sync.link import LinkClosed, PeerLink
 
@@ -61,9 +62,11 @@ class Forwarder:
         answers = await asyncio.gather(*(self._ask(other, message) for other in others))
         query, statistics = query_of(ask)
         hits: dict[Cid, m.AnswerHit] = {}
-        for found in (one for answer in answers for one in answer):
+        heard = [one for answer in answers for one in answer]
+        gone = await self._env.store.read(lambda db: taken_back(db, (one.record for one in heard)))
+        for found in heard:
             score = text_score(found.record, query, statistics)
-            if score is not None and found.record.audience is None:
+            if score is not None and found.record.audience is None and found.record.id not in gone:
                 self._keep(found)
                 passage = found.passage
                 hits[found.record.id] = m.AnswerHit(

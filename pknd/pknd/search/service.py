@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.query import Hit, Mark, QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
-from pkn_protocol.records.model import Item, Record
+from pkn_protocol.records.model import Record
 from pkn_protocol.search.documents import text_score
 from pkn_protocol.search.fanout import (
     AskPeer,
@@ -35,12 +35,14 @@ from pknd.errors import DomainError
 from pknd.items.content import read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
+from pknd.search.admission import admits, taken_back
 from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
 from pknd.search.filtering import wanted_by
 from pknd.search.forwarding import Forwarder
 from pknd.search.index import IndexReader, languages
 from pknd.search.local import LocalHit, local_query, search, statistics_of
 from pknd.store.records import Filter, Held, get
+from pknd.store.versions import PUBLIC_SCOPE
 from pknd.sync.link import LinkClosed, PeerLink
 
 TEXT_BYTES = 512 * 1024
@@ -71,7 +73,8 @@ class _State:
 
 
 class Queries:
-    """`links` are the connections there are; `holders` says who is online."""
+    """`links` are the connections there are; `holders` says who is online; `in_step` whether all summaries
+    that are wanted of a device have come."""
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Queries:
         holders: Callable[[], Holders],
         links: Callable[[], Mapping[DeviceId, PeerLink]],
         may_see: Callable[[PeerLink, bytes], bool],
+        in_step: Callable[[DeviceId], bool],
         default_lang: Callable[[], str],
     ) -> None:
         self._env = env
@@ -88,6 +92,7 @@ class Queries:
         self._holders = holders
         self._links = links
         self._may_see = may_see
+        self._in_step = in_step
         self._default_lang = default_lang
         self.forwarder = Forwarder(env, links=links, near=lambda: view().near)
         self._silences: dict[DeviceId, int] = {}
@@ -208,7 +213,7 @@ class Queries:
                     author,
                     view.distances.get(author),
                     promise.get(author, 0.0),
-                    unknown=author not in view.distances,
+                    unknown=author not in view.distances or not self._in_step(device),
                     rtt_ms=link.rtt_ms,
                     silences=self._silences.get(device, 0),
                 )
@@ -267,38 +272,38 @@ class Queries:
         if found is None:
             return [*fan.failed(device, now)]
         self._silences.pop(device, None)
-        scores = {}
-        for one in found:
-            score = await self._scored(state, one)
-            if score is not None:
-                scores[one.record.id] = score
+        scores = await self._scored(state, found)
         return [*fan.answered(device, scores, now, more=more)]
 
-    async def _scored(self, state: _State, found: Found) -> float | None:
-        """The score of what a peer sent, computed here from the signed record."""
-        known = state.held.get(found.record.id)
-        if known is None:
-            held = await self._env.store.read(lambda db: get(db, found.record.id))
-            if held is not None and not held.head:
-                return None
-            known = held or Held(0, found.record, self._env.now(), head=True, shown=True, scope=b"")
-        if found.record.author in self._view().blocked:
-            return None
-        text = text_score(known.record, state.query, state.statistics)
-        if text is None or not _admits(state.wanted, known.record):
-            return None
-        record, view = known.record, self._view()
-        ranked = rank(
-            text,
-            distance=view.distances.get(record.author),
-            weight=view.weights.get(record.author),
-            kind=record.kind,
-            claimed=record.time if record.dated is None else record.dated,
-            received=known.received,
-            now=self._env.now(),
-        )
-        state.enter(known, ranked, found.passage)
-        return ranked.score
+    async def _scored(self, state: _State, found: Sequence[Found]) -> dict[Cid, float]:
+        """The scores of what a peer sent, computed here from signed records; only of what may be shown."""
+        new = [one.record for one in found if one.record.id not in state.held]
+        known, refused = await self._env.store.read(lambda db: _looked_up(db, new)) if new else ({}, set())
+        view, now = self._view(), self._env.now()
+        scores = {}
+        for one in found:
+            cid = one.record.id
+            held = state.held.get(cid) or known.get(cid)
+            if held is None:
+                held = Held(0, one.record, now, head=True, shown=True, scope=PUBLIC_SCOPE)
+            record = held.record
+            if cid in refused or record.author in view.blocked or not admits(state.wanted, record):
+                continue
+            text = text_score(record, state.query, state.statistics)
+            if text is None:
+                continue
+            ranked = rank(
+                text,
+                distance=view.distances.get(record.author),
+                weight=view.weights.get(record.author),
+                kind=record.kind,
+                claimed=record.time if record.dated is None else record.dated,
+                received=held.received,
+                now=now,
+            )
+            state.enter(held, ranked, one.passage)
+            scores[cid] = ranked.score
+        return scores
 
     async def _result(
         self, request: QueryRequest, state: _State, fan: FanOut, began: float, *, complete: bool
@@ -377,19 +382,8 @@ def _bounded(hits: list[m.AnswerHit], most_bytes: int) -> list[m.AnswerHit]:
     return kept
 
 
-def _admits(wanted: Filter, record: Record) -> bool:
-    """Whether a record that is not held passes the filters of a query."""
-    item = record.body
-    if not isinstance(item, Item) or not record.understood:
-        return False
-    tags = {tag.casefold() for tag in item.tags}
-    return (
-        (wanted.author is None or record.author == wanted.author)
-        and (wanted.kind is None or record.kind == wanted.kind)
-        and (wanted.since is None or record.time >= wanted.since)
-        and (record.expires is None or record.expires > wanted.now)
-        and all(
-            any(have == t or have.startswith(t + "/") for have in tags)
-            for t in map(str.casefold, wanted.tags)
-        )
-    )
+def _looked_up(db: sqlite3.Connection, records: Sequence[Record]) -> tuple[dict[Cid, Held], set[Cid]]:
+    """Which records are held here, and which of all may not be shown whoever sends them."""
+    held = {record.id: found for record in records if (found := get(db, record.id)) is not None}
+    hidden = {cid for cid, found in held.items() if not (found.head and found.shown)}
+    return held, hidden | taken_back(db, (record for record in records if record.id not in held))

@@ -68,6 +68,9 @@ def ingest(
     with `inner`, when the key is here. `near` are authors within the reader's trust beside those that
     `set_near` has stored. `sketch` is the decoded sketch of the item, where it is at hand.
     """
+    if not record.understood:
+        # What has to be understood may be a condition on opening it.
+        inner = None
     known = db.execute("SELECT rowid, inner, scope FROM record WHERE id = ?", (record.id,)).fetchone()
     if known is not None and (inner is None or known[1] is not None):
         return Outcome(Status.KNOWN, known[1] or known[0])
@@ -230,6 +233,10 @@ def _apply(
     sketch: Sketch | None,
 ) -> Outcome:
     body, rowid = record.body, place.rowid
+    if not record.understood and not isinstance(body, Item):
+        # What it must be understood for may limit what it does: it does nothing. An item is not shown, and
+        # its links and tags lead nowhere, but its payload is asked for when the program is renewed.
+        return Outcome(Status.ADDED, rowid)
     if isinstance(body, Device):
         db.execute(
             "INSERT OR IGNORE INTO device (device, author, record) VALUES (?, ?, ?)",
@@ -240,7 +247,7 @@ def _apply(
         return Outcome(Status.ADDED, rowid, removed=removal.records)
     elif isinstance(body, Item):
         _add_item(db, record, body, place, near, sketch)
-    elif record.understood:
+    else:
         db.execute("UPDATE record SET shown = 1 WHERE rowid = ?", (rowid,))
     return Outcome(Status.ADDED, rowid)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId, DeviceId
@@ -86,12 +87,38 @@ def set_problem(db: sqlite3.Connection, device: DeviceId, problem: str | None) -
     db.execute("UPDATE peer SET problem = ? WHERE device = ?", (problem, device))
 
 
-def violated(db: sqlite3.Connection, device: DeviceId, *, refused_until: int) -> None:
-    """A peer broke the protocol; it is not spoken to until then."""
+def violated(
+    db: sqlite3.Connection,
+    device: DeviceId,
+    author: AuthorId,
+    *,
+    now: int,
+    refusal_ms: Callable[[int], int],
+    forgiven_after_ms: int,
+) -> int:
+    """A peer broke the protocol; until when (ms since 1970) it is not spoken with.
+
+    `refusal_ms` says for how long, by the number of faults, of which those before a good time do not count.
+    """
+    known = get_peer(db, device)
+    lately = known is not None and now - known.refused_until < forgiven_after_ms
+    faults = 1 + (known.violations if known is not None and lately else 0)
+    until = now + refusal_ms(faults)
     db.execute(
-        "UPDATE peer SET violations = violations + 1, refused_until = ? WHERE device = ?",
-        (refused_until, device),
+        "INSERT INTO peer (device, author, found, last_seen, violations, refused_until)"
+        " VALUES (?1, ?2, 'mdns', ?3, ?4, ?5)"
+        " ON CONFLICT (device) DO UPDATE SET violations = ?4, refused_until = ?5",
+        (device, author, now, faults, until),
     )
+    if known is None:
+        _forget_strangers(db)
+    return until
+
+
+def refused_devices(db: sqlite3.Connection, *, now: int) -> dict[DeviceId, int]:
+    """The devices that are not spoken with at `now`, and until when."""
+    rows = db.execute("SELECT device, refused_until FROM peer WHERE refused_until > ?", (now,))
+    return {DeviceId(device): until for device, until in rows}
 
 
 def _forget_strangers(db: sqlite3.Connection) -> None:

@@ -67,7 +67,7 @@ def claimed_name(db: sqlite3.Connection, author: AuthorId) -> str | None:
 
 def claimed_names(db: sqlite3.Connection) -> dict[AuthorId, str]:
     """What everybody's current profile claims: of those that its author has not replaced, the latest."""
-    profiles = [held.record for held in of_kind(db, "profile")]
+    profiles = [held.record for held in of_kind(db, "profile") if held.record.understood]
     replaced = {(record.author, old) for record in profiles for old in record.replaces}
     return {
         record.author: record.body.name

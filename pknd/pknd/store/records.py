@@ -169,9 +169,9 @@ def backlinks(db: sqlite3.Connection, item: Cid, *, most: int) -> list[Held]:
 def current(db: sqlite3.Connection, author: AuthorId, kind: str) -> Held | None:
     """The current one of a person's records of a kind: of those not replaced, the greatest (time, id)."""
     row = db.execute(
-        f"SELECT {_COLUMNS} FROM record WHERE author = ? AND kind = ? AND NOT EXISTS"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM record WHERE author = ? AND kind = ? AND understood AND NOT EXISTS"  # noqa: S608
         " (SELECT 1 FROM replaced JOIN record AS later ON later.rowid = replaced.record"
-        "  WHERE replaced.old = record.id AND later.author = record.author)"
+        "  WHERE replaced.old = record.id AND later.author = record.author AND later.understood)"
         " ORDER BY time DESC, id DESC LIMIT 1",
         (author, kind),
     ).fetchone()

@@ -147,7 +147,8 @@ def grant_boxes(members: int) -> int:
 
 
 def open_grant(record: Record, device: Ed25519Key) -> list[EpochKey]:
-    """The epoch's key and the earlier ones that a grant gives to a device; empty if it is not a member.
+    """The epoch's key and the earlier ones that a grant gives to a device; empty if it is not a member, or if
+    the grant has a field that must be understood and is not.
 
     Raises:
         CannotOpen: a box opens, but holds another key than the grant says.
@@ -155,6 +156,8 @@ def open_grant(record: Record, device: Ed25519Key) -> list[EpochKey]:
     grant = record.body
     if not isinstance(grant, Grant):
         raise CannotOpen("not a grant")
+    if not record.understood:
+        return []
     for box in grant.boxes:
         secret = device.open_box(box)
         if secret is None:

@@ -27,9 +27,11 @@ NOBODY_YET_MS = 1000.0
 FORWARDED_MS = 250.0
 """How long a peer that has answered in part may take to bring the answers of others."""
 _RTT_FACTOR = 4.0
-"""An answer costs a round trip and the work; so many round trips are generous."""
+"""An answer costs a round trip and the work; while nobody has shown how long that is, so many are ample."""
 _SLOWEST_FACTOR = 1.15
-"""Whoever may know something new is given a little longer than the slowest answer so far took."""
+"""Whoever may know something new is given a little longer than the answers so far explain."""
+_NEWS_TRIPS = 2.0
+"""What is not here yet takes two round trips: the answer, and the record behind it."""
 _LAST_FACTOR = 2.0
 """While answers still change the top, an overdue peer is waited for so many times its patience."""
 _SETTLED_ANSWERS = 2
@@ -125,6 +127,8 @@ class FanOut:
     _waiting: list[Candidate] = field(default_factory=list)
     _asked: dict[DeviceId, _Asked] = field(default_factory=dict)
     _slowest: float = 0.0
+    _took: list[tuple[float, float]] = field(default_factory=list)
+    """Of each answer the time, and the round trip to its sender."""
     _unchanged: int = 0
     _surprised: bool = False
     _parts: int = 1
@@ -149,7 +153,9 @@ class FanOut:
         else:
             asked.state = _State.ANSWERED
         if not asked.more_until:
-            self._slowest = max(self._slowest, now - asked.since)
+            took = now - asked.since
+            self._slowest = max(self._slowest, took)
+            self._took.append((took, asked.candidate.rtt_ms or 0.0))
         before = self.top()
         for cid, score in scores.items():
             self.scores[cid] = max(score, self.scores.get(cid, 0.0))
@@ -250,10 +256,19 @@ class FanOut:
         if peer.silences:
             # Who was silent lately is waited for no longer than others took.
             patience = self._slowest if self.answers else LEAST_PATIENCE_MS
-        else:
+        elif not self.answers:
             patience = max(LEAST_PATIENCE_MS, _RTT_FACTOR * self._rtt(peer))
-            patience = max(patience, self._slowest * (_SLOWEST_FACTOR if peer.unknown else 1.0))
+        elif peer.unknown:
+            patience = max(LEAST_PATIENCE_MS, _SLOWEST_FACTOR * self._explained(peer, _NEWS_TRIPS))
+        else:
+            patience = max(LEAST_PATIENCE_MS, self._explained(peer, 1.0))
         return max(asked.since + patience, asked.more_until)
+
+    def _explained(self, peer: Candidate, trips: float) -> float:
+        """How long an answer of so many round trips takes, as those that came say: the longest work among
+        them, on the peer's own way; and no less than the slowest took."""
+        work = max((took - trips * rtt for took, rtt in self._took), default=0.0)
+        return max(self._slowest, trips * self._rtt(peer) + max(0.0, work))
 
     def _rtt(self, peer: Candidate) -> float:
         if peer.rtt_ms is not None:

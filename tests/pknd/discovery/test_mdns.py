@@ -195,3 +195,15 @@ def test_a_blinded_id_says_nothing_without_the_device_and_changes_with_the_name(
     assert len(ids) == 4 and all(len(one) == 8 for one in ids)
     # The example of docs/spec/discovery.md.
     assert blinded_id(device, "0123456789abcdef").hex() == "b4859fee6a24b188"
+
+
+async def test_an_announcement_that_is_cut_short_says_so_and_raises_nothing(
+    make: Callable[[], Seen],
+) -> None:
+    """As when the network changes again before the first announcement is out."""
+    seen = make()
+    starting = asyncio.create_task(seen.discovery.start(LOOPBACK, 1))
+    await asyncio.sleep(0)
+    await seen.discovery.stop()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await starting

@@ -10,14 +10,14 @@ import pytest
 from pkn_protocol.records.circles import EpochKey
 from pkn_protocol.records.codec import countersign_device, sign_record
 from pkn_protocol.records.ids import Cid, DeviceId, raw_cid
-from pkn_protocol.records.model import Comment, Device, DeviceRetraction, Item, Payload
+from pkn_protocol.records.model import Comment, Device, DeviceRetraction, Item, Payload, Profile, Retraction
 from pkn_protocol.text.analysis import analyse
 from pknd.search.index import IndexReader
 from pknd.store.blocks import is_complete, put_block, set_complete
 from pknd.store.files import BlockFiles
 from pknd.store.floors import Floor, floor_of, forget_below
 from pknd.store.ingest import Status, ingest
-from pknd.store.people import set_opinion
+from pknd.store.people import claimed_name, claimed_names, devices_of, set_opinion
 from pknd.store.records import Filter, counts, get, is_held, listed, unopened, versions, with_prefix
 from pknd.store.removal import remove_author, remove_expired
 from pknd.store.retract import retraction_of
@@ -26,6 +26,7 @@ from tests.pknd.store.people import NOW, Person
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
+EPOCH = EpochKey(b"k" * 32)
 
 
 def titles(db: sqlite3.Connection, now: int, **wanted: object) -> list[str]:
@@ -117,6 +118,61 @@ def test_what_is_not_understood_is_kept_and_passed_on_but_not_shown(
     assert titles(db, NOW) == []
     assert found_by(db, "strange") == 0
     assert sum(s.count for s in sums_at(db, anna.author, [b""], at=NOW, floor=None).values()) == 2
+
+
+def test_a_retraction_that_is_not_understood_takes_nothing_back(
+    db: sqlite3.Connection, anna: Person, bruno: Person
+) -> None:
+    for person in (anna, bruno):
+        person.join(db)
+    note = anna.note("Still here")
+    ingest(db, note, now=NOW)
+    conditional = anna.record("retraction", Retraction(), item=note.id, extra={"!from": NOW + DAY})
+    outcome = ingest(db, conditional, now=NOW)
+    assert (outcome.status, outcome.removed) == (Status.ADDED, 0)
+    assert titles(db, NOW) == ["Still here"]
+    assert found_by(db, "still") == 1
+    assert retraction_of(db, note.id) is None
+    later = anna.note("Said again", time=NOW + 1, item=note.id, replaces=(note.id,))
+    assert ingest(db, later, now=NOW).status is Status.ADDED
+    # It travels like any other.
+    assert sum(s.count for s in sums_at(db, anna.author, [b""], at=NOW + 1, floor=None).values()) == 4
+
+
+def test_a_device_that_is_not_understood_joins_nothing(db: sqlite3.Connection, anna: Person) -> None:
+    body = anna.device_record().body
+    strange = sign_record(
+        author=anna.author, key=anna.key, time=NOW, kind="device", body=body, extra={"!until": NOW + DAY}
+    )
+    assert ingest(db, strange, now=NOW).status is Status.ADDED
+    assert ingest(db, anna.note("By whom?"), now=NOW).status is Status.UNKNOWN_DEVICE
+    assert devices_of(db, anna.author) == []
+
+
+def test_what_is_sealed_in_a_record_that_is_not_understood_stays_closed(
+    db: sqlite3.Connection, anna: Person
+) -> None:
+    anna.join(db)
+    inner = anna.note("Only under a condition", audience="trusted")
+    plain = anna.sealed(inner, EPOCH)
+    strange = anna.record("sealed", plain.body, extra={"!seen": 1})
+    assert ingest(db, strange, now=NOW, inner=inner).status is Status.ADDED
+    assert titles(db, NOW) == []
+    assert not is_held(db, inner.id)
+    assert ingest(db, plain, now=NOW, inner=inner).status is Status.ADDED
+    assert titles(db, NOW) == ["Only under a condition"]
+
+
+def test_a_profile_that_is_not_understood_names_nobody(db: sqlite3.Connection, anna: Person) -> None:
+    anna.join(db)
+    first = anna.record("profile", Profile("Anna"))
+    strange = anna.record(
+        "profile", Profile("Nobody"), time=NOW + 1, replaces=(first.id,), extra={"!until": NOW}
+    )
+    for record in (first, strange):
+        ingest(db, record, now=NOW)
+    assert claimed_name(db, anna.author) == "Anna"
+    assert claimed_names(db) == {anna.author: "Anna"}
 
 
 def test_a_newer_version_takes_the_place_of_the_older(db: sqlite3.Connection, anna: Person) -> None:

@@ -77,12 +77,27 @@ def test_a_peer_is_remembered_with_the_latest_working_address_first(
         meet(db, b"d", anna, NOW + number, f"127.0.0.1:{number}")
     meet(db, b"d", anna, NOW + 99, "127.0.0.1:5")
     peers.left(db, DeviceId(b"d".ljust(32, b"\0")), now=NOW + 100, rtt_ms=1.5, bytes_in=10, bytes_out=20)
-    peers.violated(db, DeviceId(b"d".ljust(32, b"\0")), refused_until=NOW + 500)
+    assert fault(db, b"d", anna, NOW) == NOW + 500
     [peer] = peers.peers(db)
     assert peer.addresses[:2] == ("127.0.0.1:5", f"127.0.0.1:{peers.MOST_ADDRESSES + 2}")
     assert len(peer.addresses) == peers.MOST_ADDRESSES
     assert (peer.last_seen, peer.rtt_ms, peer.bytes_in, peer.bytes_out) == (NOW + 100, 1.5, 10, 20)
     assert (peer.violations, peer.refused_until, peer.found) == (1, NOW + 500, "mdns")
+
+
+def fault(db: sqlite3.Connection, device: bytes, person: Person, now: int) -> int:
+    device_id = DeviceId(device.ljust(32, b"\0"))
+    return peers.violated(
+        db, device_id, person.author, now=now, refusal_ms=lambda n: 500 * n, forgiven_after_ms=10_000
+    )
+
+
+def test_faults_in_a_row_are_counted_and_old_ones_are_not(db: sqlite3.Connection, anna: Person) -> None:
+    device = DeviceId(b"d".ljust(32, b"\0"))
+    assert [fault(db, b"d", anna, NOW + n) - NOW - n for n in range(3)] == [500, 1000, 1500]
+    assert peers.refused_devices(db, now=NOW + 1500) == {device: NOW + 2 + 1500}
+    assert peers.refused_devices(db, now=NOW + 1502) == {}
+    assert fault(db, b"d", anna, NOW + 1502 + 10_000) == NOW + 1502 + 10_000 + 500
 
 
 def test_new_keys_do_not_push_out_known_people(

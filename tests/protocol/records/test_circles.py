@@ -80,6 +80,12 @@ def test_a_grant_opens_for_each_member_and_for_nobody_else() -> None:
     assert open_grant(grant, MEMBER) == []
 
 
+def test_a_grant_that_is_not_understood_gives_no_key() -> None:
+    grant = granted([MEMBER])
+    assert open_grant(grant, MEMBER) == [EPOCH]
+    assert open_grant(signed("grant", grant.body, extra={"!until": 1}), MEMBER) == []
+
+
 @pytest.mark.parametrize(("members", "boxes"), [(0, 8), (1, 8), (8, 8), (9, 16), (100, 128)])
 def test_a_grant_tells_the_size_of_a_circle_only_roughly(members: int, boxes: int) -> None:
     assert grant_boxes(members) == boxes
