@@ -38,7 +38,8 @@ def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
         return Analysed(title, captured.lang, None, "")
     text = analysed_part(captured.text)
     lang = captured.lang or guess_language(title + "\n" + text, default_lang)
-    excerpt = clipped(excerpt_of(text, captured.title), limits.EXCERPT_BYTES)
+    shown = text if captured.excerpt is None else captured.excerpt
+    excerpt = clipped(excerpt_of(shown, captured.title), limits.EXCERPT_BYTES)
     return Analysed(title, lang, sketch_of(analyse(title + "\n" + text, lang)), excerpt)
 
 

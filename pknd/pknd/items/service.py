@@ -25,6 +25,7 @@ from pkn_protocol.records.ids import AuthorId, cid_text
 from pkn_protocol.records.model import Item, Retraction
 from pknd.capture.captured import Captured, CaptureError, ItemKind
 from pknd.capture.files import capture_file
+from pknd.capture.front_matter import read_front_matter
 from pknd.capture.markdown import capture_markdown, links_of
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
@@ -267,6 +268,7 @@ def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
     if not url.startswith(("http://", "https://")):
         raise CaptureError("bad-url", f"{url!r} is not a web address", "begin it with https://")
     data = note.encode("utf-8") if note else None
+    audience = read_front_matter(note or "").audience
     return Captured(
         kind=ItemKind.BOOKMARK,
         title=title or url.split("://", 1)[1].rstrip("/"),
@@ -275,6 +277,7 @@ def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
         data=data,
         size=len(data or b""),
         url=url,
+        audience=audience,
     )
 
 
