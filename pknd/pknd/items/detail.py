@@ -19,6 +19,7 @@ from pkn_protocol.records.ids import AuthorId, cid_text, did_key
 from pknd.items.content import SHOWN_TEXT_BYTES, is_text, read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
+from pknd.store.blocks import lost_original
 from pknd.store.files import BlockFiles
 from pknd.store.records import Held, about, backlinks, versions
 
@@ -83,6 +84,7 @@ def detail_of(
         ),
         text=text,
         text_state=state,
+        lost_original=str(lost) if (lost := lost_original(db, held.rowid)) is not None else None,
     )
 
 

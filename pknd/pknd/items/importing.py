@@ -33,6 +33,7 @@ from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items, neighbour
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.people.circles import PUBLIC
+from pknd.store.blocks import is_complete
 from pknd.store.records import Held, get, versions
 from pknd.store.sources import Source, move_source, source_at, sources_with, was_retracted
 
@@ -231,6 +232,9 @@ def _sort(
     moved = source is not None and source.path != candidate.path
     # A moved file that kept its name has the same item; another name is another version.
     same = source is not None and source.digest == candidate.digest and before == audience
+    if same and held is not None and candidate.captured.path is not None:
+        # A file that lies where it lay, though its item has let go of it since.
+        same = is_complete(db, held.rowid)
     if not same or source is None or (moved and source.path.name != candidate.path.name):
         examined.new.append(replace(candidate, audience=audience, before=source))
     elif moved:

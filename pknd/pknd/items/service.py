@@ -39,7 +39,7 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.store.blocks import OriginalChanged, is_complete
+from pknd.store.blocks import OriginalChanged, let_go_of_lost_originals, lost_original
 from pknd.store.records import Filter, Held, listed, tag_counts, versions
 
 FetchPayload = Callable[[Held, float], Awaitable[bool]]
@@ -126,7 +126,7 @@ class Items:
         if fetch and isinstance(held.record.body, Item) and held.record.body.payload is not None:
             # The summary is shown even where the content would not fit.
             with contextlib.suppress(DomainError):
-                await self._fetch(held, timeout_s)
+                await self._bring(held, timeout_s)
         view, holders, files = self._view(), self._holders(), self._env.store.files
         return await self._env.store.read(lambda db: detail_of(db, files, held, view, holders))
 
@@ -135,9 +135,14 @@ class Items:
         item = held.record.body
         if not isinstance(item, Item) or item.payload is None:
             raise DomainError(ErrorCode.NO_PAYLOAD, "this item has no content beyond its summary")
-        if not await self._env.store.read(lambda db: is_complete(db, held.rowid)) and not await self._fetch(
-            held, timeout_s
-        ):
+        lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
+        if not await self._bring(held, timeout_s):
+            if lost is not None:
+                raise DomainError(
+                    "original-changed",
+                    f"{lost}, and nobody who is online now holds it as it was",
+                    "put the file back, or import it as it is now",
+                )
             raise DomainError(
                 ErrorCode.UNREACHABLE,
                 "nobody who is online now holds the content",
@@ -162,6 +167,13 @@ class Items:
 
         return await self._env.store.read(work)
 
+    async def _bring(self, held: Held, timeout_s: float) -> bool:
+        """Have a content here; whether it is. Of an own file that was changed, others may hold a copy."""
+        lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
+        if lost is not None and self._holders().online:
+            await self._env.store.write(lambda db: let_go_of_lost_originals(db, held.rowid))
+        return await self._fetch(held, timeout_s)
+
     async def _content(self, item: Item) -> AsyncGenerator[bytes, None]:
         payload, files = item.payload, self._env.store.files
         if payload is None:
@@ -174,7 +186,7 @@ class Items:
                 )
             except OriginalChanged as error:
                 raise DomainError(
-                    "original-changed", str(error), "publish the file again, as it is now"
+                    "original-changed", str(error), "put the file back, or import it as it is now"
                 ) from error
 
     def _edited(self, held: Held, item: Item, request: EditRequest) -> Captured:

@@ -109,7 +109,8 @@ class ItemDetail:
     """The record's fields, what others said about the item, and its text.
 
     `id` is the version shown, `item` the first version's, `by` the device that signed, `heads` every
-    current version (two when two people wrote at once).
+    current version (two when two people wrote at once). `lost_original` says what has become of the own file
+    that the content is read from, if it is not what it was when it was published.
     """
 
     id: str
@@ -148,6 +149,7 @@ class ItemDetail:
     backlinks: tuple[Backlink, ...]
     text: str | None
     text_state: TextState
+    lost_original: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
