@@ -31,7 +31,10 @@ def _moment(context: click.Context, parameter: click.Parameter, text: str | None
         return max(int(moment.timestamp() * 1000), 0)
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(
-            f"{text!r} is neither a date (2026-03-01) nor a time back (7d)", context, parameter
+            f"{text!r} is neither a date (2026-03-01) nor a time back in hours, days, weeks, months or years "
+            "(12h, 7d, 2w, 3m, 1y)",
+            context,
+            parameter,
         ) from None
 
 

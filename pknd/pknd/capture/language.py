@@ -10,7 +10,7 @@ from pkn_protocol.text.languages import LANGUAGES, primary
 # RFC 5646, 2.1: a language of two or three letters, then subtags. Registered languages of more letters, and
 # private or grandfathered tags, are not in use for texts.
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,6}", re.ASCII)
-LANGUAGE_HINT = "as in en or pt-BR; endings of words are known in " + ", ".join(LANGUAGES)
+LANGUAGE_HINT = "a tag such as en or pt-BR"
 
 
 def language_tag(text: str) -> str:

@@ -86,7 +86,7 @@ def _lang(front: FrontMatter) -> str | None:
     try:
         return language_tag(value)
     except ValueError as error:
-        raise front.error("lang", str(error), LANGUAGE_HINT) from None
+        raise front.error("lang", str(error), f"write {LANGUAGE_HINT}") from None
 
 
 def _tags(front: FrontMatter) -> tuple[str, ...]:

@@ -23,15 +23,18 @@ from pkn_protocol.control.items import (
 from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.records.ids import AuthorId, cid_text
 from pkn_protocol.records.model import Item, Retraction
-from pknd.capture.captured import Captured, CaptureError, ItemKind
+from pknd.capture.captured import Captured, CaptureError, ItemKind, clean_tags
 from pknd.capture.files import capture_file
 from pknd.capture.front_matter import read_front_matter
+from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.markdown import capture_markdown, links_of
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.content import chunks, read_chunk
+from pknd.items.content import is_text as is_text_payload
 from pknd.items.detail import detail_of, history_of
+from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.references import find_item
@@ -204,13 +207,20 @@ class Items:
                 "an edit cannot change who an item is for",
                 "retract it and publish it anew for the other audience",
             )
+        is_text = item.payload is None or is_text_payload(item.payload)
+        if is_text and captured.text is None and request.kind is None:
+            raise DomainError(
+                ErrorCode.BAD_REQUEST,
+                f"{item.title!r} is a text, and {captured.name or 'the file'} is {captured.media_type}",
+                "publish the file as an item of its own, or say --kind file if it shall become one",
+            )
         written = request.path is not None or request.text is not None
         return replace(
             captured,
-            kind=ItemKind(held.record.kind),
+            kind=ItemKind(held.record.kind if request.kind is None else request.kind),
             title=request.title or (captured.title if written else item.title),
-            tags=request.tags if request.tags is not None else (captured.tags or item.tags),
-            lang=request.lang or captured.lang or item.lang,
+            tags=clean_tags(request.tags) if request.tags is not None else (captured.tags or item.tags),
+            lang=_language(request.lang) or captured.lang or item.lang,
             url=captured.url or item.url,
         )
 
@@ -251,7 +261,7 @@ class Items:
             audience=audience,
             item=cid_text(record.item_id),
             readers=readers,
-            warnings=made.draft.captured.warnings,
+            warnings=notes_on(made.draft.captured),
         )
 
 
@@ -265,15 +275,24 @@ def _captured(request: PublishRequest) -> Captured:
         captured = capture_markdown(request.text, fallback_title=_first_line(request.text))
     else:
         raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
-    tags = tuple(dict.fromkeys((*captured.tags, *request.tags)))
+    tags = tuple(dict.fromkeys((*captured.tags, *clean_tags(request.tags))))
     return replace(
         captured,
         title=request.title or captured.title,
         tags=tags,
         kind=ItemKind(request.kind) if request.kind is not None else captured.kind,
-        lang=request.lang or captured.lang,
+        lang=_language(request.lang) or captured.lang,
         dated=request.dated if request.dated is not None else captured.dated,
     )
+
+
+def _language(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return language_tag(given)
+    except ValueError as error:
+        raise DomainError(ErrorCode.BAD_REQUEST, str(error), f"give {LANGUAGE_HINT}") from None
 
 
 def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
@@ -298,6 +317,12 @@ def _first_line(text: str) -> str:
     return first if len(first) <= 80 else first[:79] + "…"
 
 
+_INSTEAD = {
+    "edit": "publish what you know of it as an item of your own",
+    "retract": "pkn block keeps all of its author's items away from this machine",
+}
+
+
 def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
     if not isinstance(held.record.body, Item):
         raise DomainError(ErrorCode.BAD_REQUEST, f"a {held.record.kind} cannot be {verb}ed", "name an item")
@@ -305,7 +330,7 @@ def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
         raise DomainError(
             ErrorCode.NOT_YOURS,
             f"only its author can {verb} an item",
-            "publish what you know of it as an item of your own",
+            _INSTEAD[verb],
         )
     return held.record.body
 
@@ -314,7 +339,7 @@ def _filter(db: sqlite3.Connection, wanted: ListFilter, view: PeopleView, env: E
     author = view.me if wanted.mine else None
     if wanted.author is not None:
         author = find_person(db, view, wanted.author)
-    return Filter(wanted.tags, author, wanted.kind, wanted.since, wanted.audience, env.now())
+    return Filter(clean_tags(wanted.tags), author, wanted.kind, wanted.since, wanted.audience, env.now())
 
 
 def _cursor(text: str | None) -> tuple[int, int] | None:

@@ -28,6 +28,7 @@ from pkn_protocol.search.query import BadQuery, Query, parse_query
 from pkn_protocol.search.rank import Rank, rank
 from pkn_protocol.search.scoring import Statistics
 from pknd import log
+from pknd.capture.captured import clean_tags
 from pknd.control.services import QueryUpdate
 from pknd.environment import Environment
 from pknd.errors import DomainError
@@ -37,6 +38,7 @@ from pknd.people.references import find_person
 from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
 from pknd.search.forwarding import Forwarder
+from pknd.search.hints import hint_for
 from pknd.search.local import LocalHit, languages, local_query, search, statistics_of
 from pknd.store.records import Filter, Held, get
 from pknd.sync.link import LinkClosed, PeerLink
@@ -168,7 +170,9 @@ class Queries:
                     ErrorCode.BAD_QUERY, str(error), "as in: pkn query boundary layer"
                 ) from error
             author = None if request.author is None else find_person(db, view, request.author)
-            wanted = Filter(request.tags, author, request.kind, request.since, None, self._env.now())
+            wanted = Filter(
+                clean_tags(request.tags), author, request.kind, request.since, None, self._env.now()
+            )
             statistics = statistics_of(db, query)
             state = _State(query, statistics, wanted)
             for hit in local_query(
@@ -314,6 +318,7 @@ class Queries:
             peers_answered=fan.answers,
             elapsed_ms=(self._env.monotonic() - began) * 1000,
             hits=hits,
+            hint="" if hits else hint_for(state.query),
         )
 
     def _hit(

@@ -26,13 +26,15 @@ class PublishRequest:
 
 @dataclass(frozen=True, slots=True)
 class EditRequest:
-    """At least one field; what is absent stays as it was. `tags` replaces all of them."""
+    """At least one field; what is absent stays as it was. `tags` replaces all of them. Without `kind` an item
+    that is a text takes no content that is none."""
 
     path: str | None = None
     text: str | None = None
     title: str | None = None
     tags: tuple[str, ...] | None = None
     lang: str | None = None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Contributor:
     author: str
     author_name: str
     author_claimed: bool
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Comment:
     author_claimed: bool
     time: int
     text: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ class ItemDetail:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`head`: one of the item's current versions."""
+    """`head`: one of the item's current versions; `own`: written by the user."""
 
     id: str
     time: int
@@ -165,6 +169,7 @@ class Version:
     size: int
     replaces: tuple[str, ...]
     head: bool
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
