@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pkn_cli.failures import Failure, NotRunning, Suggestion
+from pkn_cli.failures import Exit, Failure, NotRunning, Suggestion
 from pkn_cli.home import control_socket
 from pkn_protocol.control.socket_rules import UnsafeSocket, check_folder, check_peer
 
@@ -33,7 +33,13 @@ _PIECE_BYTES = 256 * 1024
 
 
 def path_of(*parts: str) -> str:
-    """The path of a route, references percent-encoded."""
+    """The path of a route, references percent-encoded.
+
+    Raises:
+        Failure: a reference is empty.
+    """
+    if not all(part.strip() for part in parts):
+        raise Failure("usage", "an empty reference means nothing", "see --help", status=Exit.WRONG_USAGE)
     return "/v1/" + "/".join(quote(part.encode("utf-8", "surrogateescape"), safe="") for part in parts)
 
 

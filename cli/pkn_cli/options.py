@@ -48,7 +48,7 @@ def filters(*, default_limit: int, most: int) -> _Decorator:
 
 
 def audience(help_text: str) -> _Decorator:
-    return _all(click.option("--to", "audience", metavar="trusted|public|private|CIRCLE", help=help_text))
+    return _all(click.option("--to", "audience", metavar="trusted|public|private", help=help_text))
 
 
 def yes(help_text: str = "Do not ask.") -> _Decorator:

@@ -31,16 +31,16 @@ def run_reported(run: Callable[[], object], *, as_json: bool) -> int:
         sys.stdout.flush()
     except AlreadyTold as failure:
         if not as_json:
-            _tell(failure, as_json=False)
+            tell(failure, as_json=False)
         return failure.status
     except Failure as failure:
-        _tell(failure, as_json=as_json)
+        tell(failure, as_json=as_json)
         return failure.status
     except click.UsageError as error:
-        _tell(_usage(error), as_json=as_json)
+        tell(_usage(error), as_json=as_json)
         return Exit.WRONG_USAGE
     except click.ClickException as error:
-        _tell(Failure("failed", error.format_message()), as_json=as_json)
+        tell(Failure("failed", error.format_message()), as_json=as_json)
         return Exit.FAILED
     except (click.Abort, KeyboardInterrupt, EOFError):
         return Exit.INTERRUPTED
@@ -49,10 +49,10 @@ def run_reported(run: Callable[[], object], *, as_json: bool) -> int:
         return Exit.READER_GONE
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        _tell(Failure("system", f"{where}{error.strerror or error}"), as_json=as_json)
+        tell(Failure("system", f"{where}{error.strerror or error}"), as_json=as_json)
         return Exit.FAILED
     except Exception as error:
-        _tell(_unexpected(error), as_json=as_json)
+        tell(_unexpected(error), as_json=as_json)
         return Exit.FAILED
     return Exit.DONE
 
@@ -73,7 +73,8 @@ def _unexpected(error: Exception) -> Failure:
     )
 
 
-def _tell(failure: Failure, *, as_json: bool) -> None:
+def tell(failure: Failure, *, as_json: bool, about: str = "") -> None:
+    """A failure on stderr; `about` names the one of several things that it concerns."""
     if as_json:
         import json
 
@@ -81,13 +82,16 @@ def _tell(failure: Failure, *, as_json: bool) -> None:
             "code": failure.code,
             "message": failure.message,
             "hint": failure.hint,
+            **({"about": about} if about else {}),
         }
         if failure.candidates:
             body["candidates"] = [candidate._asdict() for candidate in failure.candidates]
         _write(json.dumps({"error": body}))
         return
     joint = " " if failure.message.endswith("?") else "; "
-    line = f"pkn: {failure.message}{joint}{failure.hint}" if failure.hint else f"pkn: {failure.message}"
+    # A message may begin with the path that was given.
+    named = f"{about}: " if about and about not in failure.message else ""
+    line = f"pkn: {named}{failure.message}{joint if failure.hint else ''}{failure.hint}"
     _write(harmless(line))
     for ref, label in failure.candidates:
         _write(f"  {harmless(ref)}  {harmless(label)}")

@@ -19,14 +19,17 @@ from pkn_cli.failures import Failure
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _PAUSE_SECONDS = 0.02
+# EX_TEMPFAIL of sysexits.h: pknd ended because another one serves this home, which may still be starting.
+HOME_IN_USE = 75
 _ERROR_BYTES = 4096
 _PREFIX = "pknd: "
 # What one may meet while it starts: no socket, a socket that says wait, one that closes again.
 _NOT_YET = frozenset({"not-running", "busy", "cut-off"})
 
 
-def start_daemon(app: App, options: Sequence[str]) -> JsonObject:
-    """Start pknd detached from this terminal; its status once it answers.
+def start_daemon(app: App, options: Sequence[str]) -> tuple[JsonObject, bool]:
+    """Start pknd detached from this terminal; its status once it answers, and whether it is the one that was
+    started, not one that somebody else started at the same moment.
 
     Raises:
         Failure: it ended (with its own words), or did not answer in time.
@@ -52,13 +55,15 @@ def start_daemon(app: App, options: Sequence[str]) -> JsonObject:
             except Failure as failure:
                 if failure.code not in _NOT_YET:
                     raise
-                if ended is not None:
+                if ended is not None and ended != HOME_IN_USE:
                     raise _failed(errors, ended, str(home / "pknd.log")) from None
                 time.sleep(_PAUSE_SECONDS)
                 continue
             # It lives on; without this the Popen object warns that nobody waited for it.
             daemon.returncode = 0
-            return status
+            return status, ended is None
+        if ended == HOME_IN_USE:
+            raise _failed(errors, ended, str(home / "pknd.log"))
     raise Failure(
         "timed-out",
         f"pknd (process {daemon.pid}) has not answered within {START_SECONDS:.0f} s",

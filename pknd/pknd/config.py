@@ -18,6 +18,7 @@ from typing import Any
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.limits import NAME_BYTES
+from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.errors import DomainError
 
 # A few settings; anything longer is not ours.
@@ -31,7 +32,6 @@ _AUTO_MOST = 20 * _GIB
 # Below this not even the summaries of a team fit.
 _LEAST_DISK = 16 * 2**20
 _MOST_DISK = 2**60
-LANGUAGES = ("en", "de", "fr", "es", "ru")
 AUDIENCES = ("trusted", "public", "private")
 _UNITS = {
     "": 1, "b": 1,
@@ -209,11 +209,12 @@ SETTINGS: dict[str, SettingRule] = {
         "Who may read what is published without --to.",
     ),
     "lang": SettingRule(
-        _one_of(*LANGUAGES),
+        language_tag,
         "en",
-        "one of " + ", ".join(LANGUAGES),
+        LANGUAGE_HINT,
         'lang = "de"',
-        "The language of texts that do not say theirs and are too short to tell.",
+        "The language of texts that do not say theirs and are too short to tell. "
+        "Endings of words are known in English, German, French, Spanish and Russian.",
     ),
     "max_disk": SettingRule(
         _disk,

@@ -33,6 +33,8 @@ class ConfigFile:
         self._lock = asyncio.Lock()
         self.config = self._built()
         self.on_change: OnChange | None = None
+        self.worked_out: Callable[[str], str | None] = lambda key: None
+        """What holds for a setting without a value, where somebody else knows it."""
 
     async def settings(self) -> Settings:
         return Settings(tuple(self._shown(key) for key in SETTINGS))
@@ -68,7 +70,7 @@ class ConfigFile:
             if key in self._file
             else SettingSource.DEFAULT
         )
-        shown = rule.default if value is None else shown_value(value)
+        shown = (self.worked_out(key) or rule.default) if value is None else shown_value(value)
         return Setting(key, shown, rule.default, source, rule.meaning, rule.needs_restart)
 
     async def _change(self, key: str, value: object) -> Setting:

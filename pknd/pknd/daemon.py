@@ -17,6 +17,7 @@ from pknd import log
 from pknd.channel.conduct import Conduct
 from pknd.channel.link import Link
 from pknd.channel.network import Handlers, Network
+from pknd.config import Config
 from pknd.config_file import ConfigFile
 from pknd.control.server import serving
 from pknd.control.services import Services
@@ -201,13 +202,15 @@ class Daemon:
 
     def _services(self, publisher: Publisher, fetcher: Fetcher, ceiling: Callable[[], int]) -> Services:
         env, people, config = self._env, self.people, self._config
-        identity = Identity(env, self._home.keys, view=lambda: people.view)
         discovering = Discovering(
             env,
             view=lambda: people.view,
             holders=self._holders,
             default_lang=lambda: config.config.lang,
         )
+        self.identity = identity = Identity(env, self._home.keys, publisher, view=lambda: people.view)
+        config.on_change = self._config_changed
+        config.worked_out = lambda key: people.view.names.get(env.keys.author) if key == "name" else None
         self.items = items = Items(
             env,
             publisher,
@@ -306,6 +309,11 @@ class Daemon:
     async def _people_changed(self) -> None:
         await self.sync.people_changed()
         self.fetcher.look_for_work()
+
+    async def _config_changed(self, config: Config) -> None:
+        if config.name is not None:
+            await self.identity.rename(config.name)
+            await self.people.refresh()
 
     def _found(self, found: Found) -> None:
         self.dialer.seen(found)

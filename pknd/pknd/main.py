@@ -18,6 +18,7 @@ from pknd.config_file import ConfigFile
 from pknd.errors import DomainError
 from pknd.home import Home, home_folder, open_home
 from pknd.log import LogFormat
+from pknd.store.errors import HomeInUse
 from pknd.store.lock import HomeLock
 
 # A daemon in health ends far sooner. What was acknowledged is on disk in any case, so a part that hangs may
@@ -25,6 +26,8 @@ from pknd.store.lock import HomeLock
 CANCEL_AFTER_SECONDS = 2.0
 EXIT_AFTER_SECONDS = 5.0
 _PRIVATE_UMASK = 0o077
+# EX_TEMPFAIL of sysexits.h: who started us at the same moment as somebody else can wait for the other one.
+HOME_IN_USE = 75
 
 Run = Callable[[ConfigFile, Home, asyncio.Event], Awaitable[None]]
 """The daemon: it runs until the event is set, or sets it itself, and returns when all is closed."""
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     """Run pknd in the foreground until SIGTERM, SIGINT or `pkn down`; the exit status.
 
     0 when asked to stop, 1 when it could not start or failed (one line on stderr says what to do), 2 for
-    wrong usage.
+    wrong usage, 75 when another daemon serves this home.
     """
     given = _parser().parse_args(arguments)
     os.umask(_PRIVATE_UMASK)
@@ -142,7 +145,8 @@ def _leave_in_time() -> None:
 
 
 def _failed(error: Exception, *, background: bool) -> int:
-    """Say in one line what was wrong and what to do, and in the log where that is not stderr as well; 1."""
+    """Say in one line what was wrong and what to do, and in the log where that is not stderr as well; the
+    exit status."""
     told = _told(error)
     if told is None:
         told = DomainError(
@@ -152,7 +156,7 @@ def _failed(error: Exception, *, background: bool) -> int:
     if background:
         log.event("daemon.failed", LogLevel.ERROR, code=told.code, error=told.message, hint=told.hint)
     print(f"pknd: {log.one_line(told.line())}", file=sys.stderr)
-    return 1
+    return HOME_IN_USE if isinstance(told, HomeInUse) else 1
 
 
 def _told(error: BaseException) -> DomainError | None:

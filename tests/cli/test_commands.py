@@ -25,7 +25,15 @@ from pkn_protocol.control.people import Announcement, Peers, People, Trust
 from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import RecoveryWords, Setting, Settings, SettingSource
 from pkn_protocol.control.summaries import ItemList, ItemSummary, Kind
-from pkn_protocol.control.work import BadThing, FailedFile, ImportRequest, ImportSummary, VerifySummary
+from pkn_protocol.control.work import (
+    BadThing,
+    FailedFile,
+    FileNote,
+    ImportRequest,
+    ImportSummary,
+    LeftItem,
+    VerifySummary,
+)
 from tests.cli.conftest import Run
 from tests.cli.daemon import Answer, FakeDaemon
 from tests.cli.shapes import (
@@ -439,10 +447,14 @@ def test_edit_without_an_editor_says_what_to_give(run: Run, daemon: FakeDaemon) 
     assert run("edit", "x").exit_code == 2
 
 
-def test_retract_without_a_terminal_does_not_ask(run: Run, ask: Ask, daemon: FakeDaemon) -> None:
+def test_retract_without_a_terminal_needs_a_yes(run: Run, ask: Ask, daemon: FakeDaemon) -> None:
     daemon.on("DELETE", "/v1/items/x", Retracted(ITEM, ITEM, 2))
-    assert run("rm", "x").stdout == "h2kq7xmv3a  retracted, 2 versions deleted here\n"
-    assert ask("retract", "x")["versions"] == 2
+    refused = run("rm", "x")
+    assert refused.exit_code == 2
+    assert "pkn retract x --yes" in refused.stderr
+    assert daemon.asked == []
+    assert run("rm", "x", "--yes").stdout == "h2kq7xmv3a  retracted, 2 versions deleted here\n"
+    assert ask("retract", "x", "--yes")["versions"] == 2
 
 
 def _imported(**more: Any) -> dict[str, Any]:
@@ -477,6 +489,25 @@ def test_import_lists_what_failed_and_ends_with_1(run: Run, daemon: FakeDaemon, 
     as_json = run("import", str(tmp_path), "--json")
     assert (as_json.exit_code, as_json.stderr) == (1, "")
     assert len(json.loads(as_json.stdout)["failed"]) == 2
+
+
+def test_import_says_what_stays_for_others_and_what_was_left_out(
+    run: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    left = tuple(LeftItem(f"/n/{number}.md", ITEM, "public", "private") for number in range(12))
+    skipped = (FileNote("/n/taken\x1b.md", "it was retracted"),)
+    notes = (FileNote("/n/old.txt", "it is no UTF-8 text"),)
+    daemon.stream("POST", "/v1/import", _imported(left=left, skipped=skipped, notes=notes))
+    result = run("import", str(tmp_path), "--again")
+    assert daemon.body()["again"] is True
+    assert "3 unchanged, 1 skipped, 0 failed" in result.stdout
+    assert (
+        "/n/0.md goes to private, but what it was before stays public: pkn retract h2kq7xmv3a"
+        in result.stderr
+    )
+    assert "and 2 more" in result.stderr and "pkn list --mine --to public" in result.stderr
+    assert "/n/taken�.md: it was retracted" in result.stderr and "--again" in result.stderr
+    assert "/n/old.txt: it is no UTF-8 text" in result.stderr
 
 
 def test_a_dry_run_writes_nothing(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:

@@ -34,13 +34,17 @@ if "--listen" in sys.argv:
     print("pknd: port 7867 is taken; choose another with --listen", file=sys.stderr)
     sys.exit(1)
 sys.path.insert(0, {repository!r})
-from tests.cli.daemon import FakeDaemon
+from tests.cli.daemon import Answer, FakeDaemon
+from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.status import Stopping
 
-daemon = FakeDaemon(home)
-daemon.on("GET", "/v1/status", json.loads({status!r}))
-daemon.on("GET", "/v1/identity", json.loads({identity!r}))
-daemon.on("POST", "/v1/shutdown", Stopping(True, os.getpid()))
+replies = {{
+    ("GET", "/v1/status"): json.loads({status!r}),
+    ("GET", "/v1/identity"): json.loads({identity!r}),
+    ("POST", "/v1/shutdown"): to_json(Stopping(True, os.getpid())),
+}}
+# Whole before it listens: whoever waits for it asks at once.
+daemon = FakeDaemon(home, {{key: Answer(200, json.dumps(reply).encode()) for key, reply in replies.items()}})
 daemon.until("POST", "/v1/shutdown")
 """
 

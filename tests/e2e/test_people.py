@@ -118,8 +118,8 @@ def test_a_retracted_word_is_in_no_file_of_any_honest_peer(tmp_path: Path) -> No
         wait_for("Ben to have the other", lambda: ben.titles("floccinaucical") != [])
         ann.pkn("edit", public, "-", text="# Xylotomist again\n\nquagswagging twice")
         wait_for("the new version", lambda: ben.titles("quagswagging") == ["Xylotomist again"])
-        ann.pkn("retract", public)
-        ann.pkn("retract", sealed)
+        ann.pkn("retract", public, "--yes")
+        ann.pkn("retract", sealed, "--yes")
         words = (b"quagswagging", b"Xylotomist", b"floccinaucical", b"Zugzwanger")
         for node in (ann, ben, cat):
             for word in words:
@@ -158,7 +158,7 @@ def test_a_second_meeting_sends_no_record(tmp_path: Path) -> None:
         gone = ann.publish("# Gone\n\ngooseberry", "--to", "public")
         wait_for("Ben to have all", lambda: len(ben.titles("gooseberry")) == 7)
         wait_for("Cat to have the public ones", lambda: len(cat.titles("gooseberry", "--everyone")) == 6)
-        ann.pkn("retract", gone)
+        ann.pkn("retract", gone, "--yes")
         wait_for("the retraction", lambda: len(ben.titles("gooseberry")) == 6)
         wait_for("the retraction", lambda: len(cat.titles("gooseberry")) == 5)
         ben.pkn("block", cat.id)

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from pkn_cli import options
 from pkn_cli.client import JsonObject, path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
@@ -16,6 +17,7 @@ from pkn_cli.reading import read
 from pkn_cli.writing import text_from_editor, text_from_stdin
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.items import EditRequest, ItemDetail, Published, TextState
+from pkn_protocol.control.summaries import Kind
 
 _EDIT_SECONDS = 600.0
 _FETCH_SECONDS = 60.0
@@ -37,7 +39,8 @@ _FETCH_SECONDS = 60.0
     "--tag", "tags", multiple=True, metavar="T", help="Other tags, in place of all it has; may be repeated."
 )
 @click.option("--no-tags", is_flag=True, help="Take all its tags away.")
-@click.option("--lang", metavar="L", help="Another language: en, de, fr, es or ru.")
+@click.option("--lang", metavar="L", help="Another language, as en, de or pt-BR.")
+@click.option("--kind", type=click.Choice(options.KINDS), help="Another kind; a text becomes a file with it.")
 def edit(
     app: App,
     item: str,
@@ -46,11 +49,13 @@ def edit(
     tags: tuple[str, ...],
     no_tags: bool,
     lang: str | None,
+    kind: str | None,
 ) -> None:
     """Write the next version of an item.
 
     Its text is what FILE holds, or - standard input. With neither, and no option that changes something else,
-    your editor opens with the text as it is. Earlier versions stay: pkn history.
+    your editor opens with the text as it is. Who may read the item stays as it is. Earlier versions stay: pkn
+    history.
     """
     if tags and no_tags:
         raise click.UsageError("--tag and --no-tags exclude each other", click.get_current_context())
@@ -60,6 +65,7 @@ def edit(
         title=title,
         tags=() if no_tags else tags or None,
         lang=lang,
+        kind=None if kind is None else Kind(kind),
     )
     body = to_json(change)
     if change == EditRequest():

@@ -36,7 +36,7 @@ def history(app: App, item: str) -> None:
             [
                 item_ref(one.id),
                 moment(one.time),
-                author_name(one.author, one.author_name, claimed=one.author_claimed, own=False),
+                author_name(one.author, one.author_name, claimed=one.author_claimed, own=one.own),
                 title_of(one.title),
                 size(one.size),
                 "current" if one.head else "",

@@ -39,10 +39,11 @@ def show(app: App) -> None:
     "--confirm", "confirmed", is_flag=True, help="The words are written down: take the secret away."
 )
 def recovery_words(app: App, confirmed: bool) -> None:
-    """Show the words that bring your identity back.
+    """Show your identity's secret as words, and take it off this disk.
 
-    Write them on paper; then the secret of your identity can leave this disk. With them you can set up a new
-    machine and shut out a stolen one; without them, and with this disk lost, your identity is lost. On a
+    Write them on paper; then the secret can leave this disk, and a thief of it gets this device's key, not
+    you. This version cannot read the words yet: a later one sets up a new machine with them and shuts out a
+    stolen one. Keep them until then; without them, and with this disk lost, your identity is lost. On a
     terminal you are asked afterwards whether the secret may go; elsewhere --confirm takes it away.
     """
     if confirmed:
@@ -77,7 +78,10 @@ def _remove(app: App) -> None:
     if app.json:
         app.print_json(reply)
     else:
-        app.say("The secret of your identity is no longer on this disk. Keep the words.")
+        app.say(
+            "The secret of your identity is no longer on this disk. Keep the words: a later version of pkn "
+            "reads them."
+        )
 
 
 identity.add_command(show)

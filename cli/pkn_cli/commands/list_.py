@@ -53,7 +53,10 @@ def list_items(
         return
     print_items(found.items)
     if found.cursor is not None:
-        app.note(f"these are the newest {len(found.items)}; --limit shows more")
+        shown = len(found.items)
+        app.note(
+            f"{'this is the newest' if shown == 1 else f'these are the newest {shown}'}; --limit shows more"
+        )
 
 
 def _pages(app: App, parameters: list[tuple[str, str]], limit: int) -> JsonObject:

@@ -7,6 +7,7 @@ import click
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
+from pkn_cli.output.foreign import harmless
 from pkn_cli.output.people import print_person, seen, standing
 from pkn_cli.output.references import person_name, person_ref
 from pkn_cli.output.tables import print_table
@@ -44,8 +45,8 @@ def _print_all(app: App, known: People) -> None:
         [
             [
                 person_ref(one.id, one.petname),
-                "you" if one.trust is Trust.SELF else person_name(one.petname, one.name),
-                "" if one.trust is Trust.SELF else standing(one.trust, one.distance),
+                _called(one),
+                "self" if one.trust is Trust.SELF else standing(one.trust, one.distance),
                 one.items,
                 one.devices,
                 seen(one).removeprefix("seen "),
@@ -55,6 +56,12 @@ def _print_all(app: App, known: People) -> None:
         ],
         flexible=1,
     )
+
+
+def _called(person: Person) -> str:
+    if person.trust is not Trust.SELF:
+        return person_name(person.petname, person.name)
+    return f"{harmless(person.name or '')} (you)".strip()
 
 
 COMMAND = people

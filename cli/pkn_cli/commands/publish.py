@@ -12,11 +12,12 @@ from pkn_cli import options
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.failures import Exit, Failure
+from pkn_cli.failures import AlreadyTold, Exit, Failure
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.published import print_published
 from pkn_cli.output.terminal import is_terminal
 from pkn_cli.reading import read
+from pkn_cli.reporting import tell
 from pkn_cli.writing import text_from_editor, text_from_stdin
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.items import Published, PublishRequest
@@ -26,6 +27,10 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _MOST_COUNTED = 100_000
 # Hashing a film takes its time.
 _PUBLISH_SECONDS = 600.0
+# What concerns one concerns all that would come after it.
+_HOPELESS = frozenset(
+    {"not-running", "unsafe-socket", "cut-off", "timed-out", "busy", "no-room", "store-damaged"}
+)
 
 
 @command(
@@ -41,7 +46,7 @@ _PUBLISH_SECONDS = 600.0
 @click.option("--title", metavar="T", help="Its title (default: found in the text, else the file's name).")
 @click.option("--tag", "tags", multiple=True, metavar="T", help="A tag; may be repeated, nests with /.")
 @click.option("--kind", type=click.Choice(options.KINDS), help="What it is, where that is not evident.")
-@click.option("--lang", metavar="L", help="Language of its text: en, de, fr, es or ru.")
+@click.option("--lang", metavar="L", help="Language of its text, as en, de or pt-BR; guessed without.")
 @options.audience("Who may read it (default: the setting default_audience).")
 def publish(
     app: App,
@@ -56,7 +61,7 @@ def publish(
 
     WHAT is a file, a URL (a bookmark), or - for a text on standard input. With nothing your editor opens, or
     standard input is read where there is no terminal. Folders go in with pkn import. Returns when it is on
-    disk. Undo: pkn retract.
+    disk. Of several those that can be are published; exit status 1 when one could not. Undo: pkn retract.
     """
     if len(what) > 1 and title is not None:
         raise click.UsageError("--title goes with one WHAT alone", click.get_current_context())
@@ -65,17 +70,33 @@ def publish(
     )
     # All are looked at before the first is published.
     sources = [_source(app, one) for one in what] or [{"text": _typed_text()}]
-    for source in sources:
-        if source.get("text") == "-":
-            source["text"] = text_from_stdin()
-        with StatusLine("publishing", enabled=not app.json):
-            reply = app.client.ask(
-                "POST", path_of("items"), body={**to_json(common), **source}, seconds=_PUBLISH_SECONDS
-            )
-        if app.json:
-            app.print_json(reply)
-        else:
-            print_published(app, read(Published, reply))
+    if len(sources) == 1:
+        _publish(app, common, sources[0])
+        return
+    failed = 0
+    for name, source in zip(what, sources, strict=True):
+        try:
+            _publish(app, common, source)
+        except Failure as failure:
+            if failure.code in _HOPELESS:
+                raise
+            failed += 1
+            tell(failure, as_json=app.json, about=name)
+    if failed:
+        raise AlreadyTold(f"{failed} of {len(sources)} not published, the others are")
+
+
+def _publish(app: App, common: PublishRequest, source: dict[str, str]) -> None:
+    if source.get("text") == "-":
+        source["text"] = text_from_stdin()
+    with StatusLine("publishing", enabled=not app.json):
+        reply = app.client.ask(
+            "POST", path_of("items"), body={**to_json(common), **source}, seconds=_PUBLISH_SECONDS
+        )
+    if app.json:
+        app.print_json(reply)
+    else:
+        print_published(app, read(Published, reply))
 
 
 def _typed_text() -> str:
@@ -99,7 +120,7 @@ def _source(app: App, what: str) -> dict[str, str]:
         return {"url": what}
     raise Failure(
         "no-such-file",
-        f"there is no file {what}",
+        f"there is no file {what}, and nothing was published",
         "a text goes in on standard input: pkn publish -",
         status=Exit.FAILED,
     )

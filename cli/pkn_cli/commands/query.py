@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -11,6 +12,7 @@ from pkn_cli.client import JsonObject, path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.failures import Failure
+from pkn_cli.output.amounts import count
 from pkn_cli.output.hits import print_hit
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.terminal import is_terminal
@@ -89,6 +91,9 @@ def query(
         explain=explain,
         timeout_ms=max(round(timeout * 1000), 1),
     )
+    if (taken := _exclusion_like_an_option(words)) is not None:
+        word, option = taken
+        app.note(f"pkn: {word} was taken for a word that must not occur; there is an option {option}")
     reply = _final(app, to_json(request))
     if app.json:
         app.print_json(reply)
@@ -100,8 +105,28 @@ def _no_such_option(typed: str) -> click.NoSuchOption:
     import difflib
 
     context = click.get_current_context()
-    known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
-    return click.NoSuchOption(typed, possibilities=difflib.get_close_matches(typed, known), ctx=context)
+    known = _options(context)
+    name = typed.partition("=")[0]
+    if name in known:
+        # Behind `--` all are words.
+        raise click.UsageError(f"the option {name} must come before --", context)
+    return click.NoSuchOption(name, possibilities=difflib.get_close_matches(name, known), ctx=context)
+
+
+def _options(context: click.Context) -> list[str]:
+    names = (name for parameter in context.command.params for name in parameter.opts)
+    return list(dict.fromkeys(name for name in names if name.startswith("--")))
+
+
+def _exclusion_like_an_option(words: Sequence[str]) -> tuple[str, str] | None:
+    """A word such as -l, which would be an option elsewhere, and the option that may have been meant."""
+    known = _options(click.get_current_context())
+    for word in words:
+        if len(word) == 2 and word[0] == "-":
+            option = next((name for name in known if name[2] == word[1].lower()), None)
+            if option is not None:
+                return word, option
+    return None
 
 
 def _final(app: App, request: JsonObject) -> JsonObject:
@@ -112,7 +137,7 @@ def _final(app: App, request: JsonObject) -> JsonObject:
             if event.get("event") == "final":
                 return result
             line.update(
-                f"{len(result.get('hits', ()))} hits so far, "
+                f"{count(len(result.get('hits', ())), 'hit')} so far, "
                 f"{result.get('peers_answered', 0)} of {result.get('peers_asked', 0)} peers answered"
             )
     raise Failure("cut-off", "the answer broke off", "pkn log may say why")
@@ -128,9 +153,9 @@ def _print(app: App, result: QueryResult) -> None:
         app.note(f"not complete: {asked} in time; --timeout gives them longer")
     if not result.hits:
         where = asked if result.peers_asked else "nobody else was asked"
-        app.note(f"nothing found for {result.query!r}; {where}")
+        app.note(f"nothing found for {result.query!r}; {result.hint or where}")
     elif is_terminal(sys.stdout) and result.complete:
-        app.note(f"{len(result.hits)} hits in {result.elapsed_ms:.0f} ms, {asked}")
+        app.note(f"{count(len(result.hits), 'hit')} in {result.elapsed_ms:.0f} ms, {asked}")
 
 
 COMMAND = query

@@ -45,7 +45,11 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
         return
     detail = read(ItemDetail, reply)
     _print(list(detail_lines(detail)))
-    if detail.text_state is TextState.UNREACHABLE:
+    if detail.lost_original is not None:
+        app.note(
+            f"pkn: {detail.lost_original}; {app.typed(f'get {item_ref(detail.id)} -o FILE')} looks for a copy"
+        )
+    elif detail.text_state is TextState.UNREACHABLE:
         app.note("its text is not on this machine, and nobody who is online has it")
     elif detail.text_state is TextState.NONE and detail.size:
         app.note(f"its content is not a text: {app.typed(f'get {item_ref(detail.id)} -o FILE')}")

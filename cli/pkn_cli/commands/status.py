@@ -52,7 +52,8 @@ def status(app: App) -> None:
         app.say(
             "Your recovery words are not noted down yet, and the secret of your identity lies on this disk."
         )
-        app.say(f"{app.typed('identity recovery-words')} shows the words, and then takes the secret away.")
+        app.say(f"{app.typed('identity recovery-words')} shows the words, and then takes the secret away; a")
+        app.say("later version of pkn brings your identity back with them.")
 
 
 COMMAND = status

@@ -15,7 +15,7 @@ from pkn_cli.output.references import claimed_name, key_ref
 from pkn_cli.output.terminal import can_ask
 from pkn_cli.reading import read
 from pkn_protocol.control.codec import to_json
-from pkn_protocol.control.people import Person, TrustRequest
+from pkn_protocol.control.people import Person, Trust, TrustRequest
 
 
 @command(
@@ -29,7 +29,8 @@ from pkn_protocol.control.people import Person, TrustRequest
 def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
     """Trust a person, and choose what to call them.
 
-    They may read what you publish to trusted people, and what they publish is kept and ranked first. PETNAME
+    They may read what you publish to trusted people, and what you have published to them before; what they
+    publish is kept and ranked first. Somebody who was blocked is blocked no longer. PETNAME
     is yours alone, and serves as PERSON from then on. On a terminal the name that they claim and the six
     words of their fingerprint are shown first: compare them with what their own `pkn id` says. Undo: pkn
     untrust.
@@ -40,6 +41,8 @@ def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
         click.echo(f"They say:     {claimed_name(found.name or '')}", err=True)
         click.echo(f"Id:           {harmless(found.id)}", err=True)
         click.echo(f"Fingerprint:  {harmless(found.fingerprint)}", err=True)
+        if found.trust is Trust.BLOCKED:
+            click.echo("You have blocked them; to trust them ends that.", err=True)
         confirm("Are these the six words that they read to you?", otherwise="nobody was trusted")
     # The full id, so that what was confirmed is what is trusted.
     reply = app.client.ask("POST", path_of("people", found.id, "trust"), body=to_json(TrustRequest(petname)))
@@ -48,6 +51,12 @@ def trust(app: App, person: str, petname: str | None, yes: bool) -> None:
         return
     now = read(Person, reply)
     print_person(now)
+    if found.trust is Trust.BLOCKED:
+        app.note("they were blocked, and are so no longer")
+    if found.trust is not Trust.TRUSTED:
+        app.note(
+            "they can read all that you publish to trusted people, and what you have published to them before"
+        )
     if not now.petname:
         app.note(f"give them a name of your own with: {app.typed(f'trust {key_ref(now.id)} NAME')}")
     elif petname is None:

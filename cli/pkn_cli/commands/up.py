@@ -25,14 +25,15 @@ from pkn_protocol.control.status import Identity, Status
     examples=["pkn up --name Ada"],
 )
 @click.option("--name", metavar="NAME", help="The name that others see; asked for at the first start.")
-@click.option("--listen", metavar="HOST:PORT", help="Where others reach you (default *:7867).")
+@click.option("--listen", metavar="HOST:PORT", help="Where others reach you (default *:7867), in this run.")
 @click.option(
     "--no-mdns", is_flag=True, help="Neither announce yourself on the local network nor look around."
 )
 def up(app: App, name: str | None, listen: str | None, no_mdns: bool) -> None:
     """Start your daemon in the background.
 
-    Returns when it answers. Started already, it says so and changes nothing.
+    Returns when it answers. Started already, it says so and changes nothing. --listen and --no-mdns count
+    until it stops; pkn config set listen, and mdns, keep them.
     """
     options = _options(name, listen, no_mdns)
     try:
@@ -47,8 +48,8 @@ def up(app: App, name: str | None, listen: str | None, no_mdns: bool) -> None:
     if name is None and _is_new(app.home):
         options += ["--name", _asked_name(app)]
     with StatusLine("pknd is starting", enabled=not app.json):
-        status = start_daemon(app, options)
-    _show(app, status, started=True)
+        status, ours = start_daemon(app, options)
+    _show(app, status, started=ours)
 
 
 def _options(name: str | None, listen: str | None, no_mdns: bool) -> list[str]:

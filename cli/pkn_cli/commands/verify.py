@@ -27,14 +27,17 @@ from pkn_protocol.control.work import VerifyRequest, VerifySummary
 def verify(app: App, item: str | None) -> None:
     """Check signatures and contents.
 
-    Of one item, or of everything on this machine. Exit status 1 when something is not what it claims to be.
+    Of one item, or of everything on this machine. Large files are checked where they lie. The state in which
+    an earlier version had one is no longer here once it was changed, and that is told, not counted as bad.
+    Exit status 1 when something is not what it claims to be.
     """
     reply = run_work(app, path_of("verify"), to_json(VerifyRequest(item)), "verifying")
     summary = read(VerifySummary, reply)
     if app.json:
         app.print_json(reply)
     else:
-        app.say(f"{count(summary.records, 'record')} and {count(summary.payloads, 'content')} checked")
+        gone = f"; {count(summary.gone, 'earlier content')} no longer here" if summary.gone else ""
+        app.say(f"{count(summary.records, 'record')} and {count(summary.payloads, 'content')} checked{gone}")
         if summary.bad:
             print_table(
                 ["item", "title", "problem", "what to do"],

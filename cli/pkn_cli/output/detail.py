@@ -32,7 +32,7 @@ def detail_lines(item: ItemDetail) -> Iterator[str]:
         yield from (f"{item_ref(one.id)}  {title_of(one.title)}" for one in item.related)
     for comment in item.comments:
         yield ""
-        yield f"{bold(_called(comment, own=False))}, {ago(comment.time)}:"
+        yield f"{bold(_called(comment, own=comment.own))}, {ago(comment.time)}:"
         yield from (f"  {line}" for line in harmless(comment.text, lines=True).split("\n"))
 
 
@@ -72,7 +72,7 @@ def _called(who: ItemDetail | Contributor | Comment, *, own: bool) -> str:
 def _versions(item: ItemDetail) -> str:
     if item.versions <= 1:
         return ""
-    others = [_called(one, own=False) for one in item.contributors]
+    others = [_called(one, own=one.own) for one in item.contributors]
     heads = (
         f", {len(item.heads)} current: {', '.join(map(item_ref, item.heads))}" if len(item.heads) > 1 else ""
     )

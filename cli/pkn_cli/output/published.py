@@ -7,14 +7,17 @@ from pkn_cli.output.amounts import count, size
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.items import title_of
 from pkn_cli.output.references import item_ref
-from pkn_cli.output.terminal import accent, bold
+from pkn_cli.output.terminal import accent, bold, clip
 from pkn_protocol.control.items import Published
+
+# A text without a title has its first line for one.
+_TITLE_COLUMNS = 80
 
 
 def print_published(app: App, item: Published) -> None:
     """Reference and title, kind and size, and who may read it."""
     facts = ", ".join([harmless(item.kind), *([size(item.size)] if item.size else []), _readers(item)])
-    app.say(f"{accent(item_ref(item.id))}  {bold(title_of(item.title))}  ({facts})")
+    app.say(f"{accent(item_ref(item.id))}  {bold(clip(title_of(item.title), _TITLE_COLUMNS))}  ({facts})")
     for warning in item.warnings:
         app.note(f"pkn: {warning}")
     if item.audience == "trusted" and item.readers == 0:

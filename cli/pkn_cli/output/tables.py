@@ -1,4 +1,4 @@
-"""Tables. tabulate and wcwidth are loaded when one is printed, not before."""
+"""Tables. wcwidth is loaded when one is printed that needs it, not before."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from pkn_cli.output.terminal import accent, bold, clip, columns, display_width
 
 _GAP = 2
 _LEAST_FLEXIBLE = 16
+_MOST_PADDED = 60
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, flexible: int) -> None:
     """Print rows under headers, foreign text made harmless.
 
     The first column holds references that can be typed. On a terminal the column `flexible` is cut so that
-    each row fits in a line; elsewhere nothing is cut.
+    each row fits in a line; elsewhere nothing is cut, and a row that is longer than others stands out.
     """
-    from tabulate import tabulate
-
     cells = [[harmless("" if cell is None else str(cell)) for cell in row] for row in rows]
     room = columns()
     if room is not None:
@@ -29,12 +28,22 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, fle
         most = max(room - others, _LEAST_FLEXIBLE)
         for row in cells:
             row[flexible] = clip(row[flexible], most)
-    styled = [[accent(row[0]), *row[1:]] for row in cells]
-    # The headers as a row, because tabulate makes columns under headers two wider than they need be. Without
-    # disable_numparse a reference of digits alone, or 12e4567890, would be rewritten as a number.
-    text = tabulate([[bold(header) for header in headers], *styled], tablefmt="plain", disable_numparse=True)
-    for line in text.splitlines():
-        click.echo(line.rstrip())
+    widths = [max(display_width(text) for text in column) for column in zip(headers, *cells, strict=True)]
+    if room is None:
+        # One long title shall not push every other row out of sight.
+        widths[flexible] = min(widths[flexible], max(_MOST_PADDED, display_width(headers[flexible])))
+    for row in [list(headers), *cells]:
+        style = bold if row == list(headers) else _plain
+        padded = [
+            (accent(text) if column == 0 and style is _plain else style(text))
+            + " " * (widths[column] - display_width(text) + _GAP)
+            for column, text in enumerate(row)
+        ]
+        click.echo("".join(padded).rstrip())
+
+
+def _plain(text: str) -> str:
+    return text
 
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -32,14 +33,16 @@ class ItemKind(StrEnum):
 class Captured:
     """One item's content.
 
-    `text` is what is analysed (None: nothing to read in it); `data` the payload's bytes, None where `path`
-    names a file that is referenced in place or where there is no payload. `links` are hrefs as written.
+    `text` is what is analysed (None: nothing to read in it), `excerpt` what is shown of it where that is not
+    its own first lines; `data` the payload's bytes, None where `path` names a file that is referenced in
+    place or where there is no payload. `links` are hrefs as written, `warnings` what to tell the user.
     """
 
     kind: ItemKind
     title: str
     media_type: str
     text: str | None = None
+    excerpt: str | None = None
     data: bytes | None = None
     path: Path | None = None
     size: int = 0
@@ -51,6 +54,12 @@ class Captured:
     url: str | None = None
     links: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+
+def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags as they are stored: without the `#` that people type before them, words joined by hyphens."""
+    found = ("-".join(tag.strip().lstrip("#").split()) for tag in tags)
+    return tuple(dict.fromkeys(tag for tag in found if tag))
 
 
 def excerpt_of(text: str, title: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from pknd.capture.captured import (
@@ -13,8 +14,13 @@ from pknd.capture.captured import (
     CaptureError,
     ItemKind,
 )
+from pknd.capture.front_matter import read_front_matter, stated_audience
+from pknd.capture.html import title_and_text
 from pknd.capture.markdown import capture_markdown
-from pknd.capture.media import HEAD_BYTES, is_text, media_type
+from pknd.capture.media import HEAD_BYTES, PLAIN_BYTES, is_text, may_be_text, media_type, rough_text
+
+# A first line that is longer is the beginning of a text, not its title.
+_TITLE_CHARS = 120
 
 
 def capture_file(path: Path) -> Captured:
@@ -46,20 +52,10 @@ def capture_file(path: Path) -> Captured:
                 )
                 return _capture_text(path, head + rest, about.st_size)
             if about.st_size <= REFERENCE_ABOVE_BYTES:
-                return _capture_bytes(
-                    path, head + (b"" if whole else file.read(REFERENCE_ABOVE_BYTES)), whole
-                )
+                return _capture_bytes(path, head + (b"" if whole else file.read(REFERENCE_ABOVE_BYTES)))
         except OSError as error:
             raise CaptureError("unreadable", f"{shown(path)} cannot be read: {error.strerror}") from error
-    name = file_name(path)
-    return Captured(
-        kind=ItemKind.FILE,
-        title=name,
-        media_type=media_type(head, name, whole=whole),
-        path=path,
-        size=about.st_size,
-        name=name,
-    )
+    return _in_place(path, head, about.st_size)
 
 
 def _capture_text(path: Path, data: bytes, size: int) -> Captured:
@@ -69,50 +65,73 @@ def _capture_text(path: Path, data: bytes, size: int) -> Captured:
     try:
         text = data.decode("utf-8-sig", errors="ignore" if len(data) < size else "strict")
     except UnicodeDecodeError:
-        # The head was text and the rest is not: bytes after all.
-        return (
-            _capture_bytes(path, data, True)
-            if not in_place
-            else _in_place(path, size, "application/octet-stream")
-        )
+        text = "\0"
     if "\0" in text:
-        return (
-            _capture_bytes(path, data, True)
-            if not in_place
-            else _in_place(path, size, "application/octet-stream")
-        )
-    if in_place:
-        return Captured(
-            kind=ItemKind.FILE, title=name, media_type=kind, text=text, path=path, size=size, name=name
-        )
-    if kind == "text/markdown":
+        # The head was text and the rest is not: bytes after all.
+        return _in_place(path, data, size, PLAIN_BYTES) if in_place else _capture_bytes(path, data)
+    if kind == "text/markdown" and not in_place:
         return capture_markdown(text, fallback_title=stem_of(path), name=name)
+    audience = read_front_matter(text).audience if kind == "text/markdown" else stated_audience(text)
+    captured = Captured(
+        kind=ItemKind.FILE, title=name, media_type=kind, text=text, size=size, name=name, audience=audience
+    )
+    if kind == "text/html":
+        title, seen = title_and_text(text)
+        captured = replace(captured, title=title or name, excerpt=seen)
+    if in_place:
+        return replace(captured, path=path)
     if kind == "text/plain":
         first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-        title = first if 0 < len(first) <= 120 else stem_of(path)
-        return Captured(
-            kind=ItemKind.NOTE, title=title, media_type=kind, text=text, data=data, size=len(data), name=name
-        )
-    return Captured(
-        kind=ItemKind.FILE, title=name, media_type=kind, text=text, data=data, size=len(data), name=name
-    )
+        title = first if 0 < len(first) <= _TITLE_CHARS else stem_of(path)
+        captured = replace(captured, kind=ItemKind.NOTE, title=title)
+    return replace(captured, data=data)
 
 
-def _in_place(path: Path, size: int, kind: str) -> Captured:
-    name = file_name(path)
-    return Captured(kind=ItemKind.FILE, title=name, media_type=kind, path=path, size=size, name=name)
-
-
-def _capture_bytes(path: Path, data: bytes, whole: bool) -> Captured:
+def _in_place(path: Path, head: bytes, size: int, kind: str | None = None) -> Captured:
     name = file_name(path)
     return Captured(
         kind=ItemKind.FILE,
         title=name,
-        media_type=media_type(data[:HEAD_BYTES], name, whole=whole),
+        media_type=kind or media_type(head[:HEAD_BYTES], name, whole=len(head) >= size),
+        path=path,
+        size=size,
+        name=name,
+        warnings=_look_at_bytes(head[:HEAD_BYTES]),
+    )
+
+
+def _capture_bytes(path: Path, data: bytes) -> Captured:
+    name = file_name(path)
+    return Captured(
+        kind=ItemKind.FILE,
+        title=name,
+        media_type=media_type(data[:HEAD_BYTES], name, whole=len(data) <= HEAD_BYTES),
         data=data,
         size=len(data),
         name=name,
+        warnings=_look_at_bytes(data[:HEAD_BYTES]),
     )
+
+
+def _look_at_bytes(head: bytes) -> tuple[str, ...]:
+    """What to say of bytes that may be a text in another encoding than UTF-8.
+
+    Raises:
+        CaptureError: it says who may read it, where that cannot be read.
+    """
+    try:
+        hidden = stated_audience(rough_text(head)) is not None
+    except CaptureError:
+        hidden = True
+    if hidden:
+        raise CaptureError(
+            "not-utf-8",
+            "its front matter says who may read it, but it is no UTF-8 text",
+            "save it as UTF-8",
+        )
+    if not may_be_text(head):
+        return ()
+    return ("it is no UTF-8 text, so its words are not searched; saved as UTF-8 they are",)
 
 
 def file_name(path: Path) -> str:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
 
-import frontmatter
-import yaml
+from pknd.capture.captured import Captured, ItemKind, clean_tags
+from pknd.capture.front_matter import FrontMatter, read_front_matter
+from pknd.capture.language import LANGUAGE_HINT, language_tag
 
-from pknd.capture.captured import Captured, CaptureError, ItemKind
-
-# A front matter block longer than this is not one; it also bounds what the YAML reader is given.
-FRONT_MATTER_BYTES = 64 * 1024
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 _LINK = re.compile(r"\]\(\s*<?([^\s)>]+)>?(?:\s+[\"'][^\"']*[\"'])?\s*\)")
 _PKN_LINK = re.compile(r"\bpkn:(bafyrei[a-z2-7]{52})\b")
@@ -21,31 +17,32 @@ _TAG_SEPARATOR = re.compile(r"[,\s]+")
 
 
 def capture_markdown(text: str, *, fallback_title: str, name: str | None = None) -> Captured:
-    """Read Markdown, with YAML front matter where it has some.
+    """Read Markdown, with front matter where it has some.
 
     Known fields: title, tags (a list, or words divided by commas or spaces), lang, audience, kind, date or
     dated, url. Others stay in the file alone.
 
     Raises:
-        CaptureError: the front matter is not YAML, too long, or a known field has a wrong type.
+        CaptureError: the front matter cannot be read, or a known field has a wrong type.
     """
-    fields, body = _split(text)
+    front = read_front_matter(text)
+    fields, body = front.fields, front.body
     heading = _HEADING.search(body)
-    title = _text_field(fields, "title") or (heading.group(1).strip() if heading else "") or fallback_title
+    title = _text_field(front, "title") or (heading.group(1).strip() if heading else "") or fallback_title
     data = body.encode("utf-8")
     return Captured(
-        kind=_kind(fields),
+        kind=_kind(front),
         title=title,
         media_type="text/markdown",
         text=body,
         data=data,
         size=len(data),
         name=name,
-        tags=_tags(fields.get("tags")),
-        lang=_text_field(fields, "lang"),
-        audience=_text_field(fields, "audience"),
+        tags=_tags(front),
+        lang=_lang(front),
+        audience=front.audience,
         dated=_date(fields.get("dated", fields.get("date"))),
-        url=_text_field(fields, "url"),
+        url=_text_field(front, "url"),
         links=links_of(body),
     )
 
@@ -63,49 +60,37 @@ def links_of(body: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _split(text: str) -> tuple[Mapping[str, object], str]:
-    if not text.startswith("---"):
-        return {}, text
-    end = text.find("\n---", 3)
-    if end < 0 or len(text[:end].encode("utf-8")) > FRONT_MATTER_BYTES:
-        return {}, text
-    try:
-        fields, body = frontmatter.parse(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = str(error).splitlines()[0]
-        raise CaptureError(
-            "bad-front-matter",
-            f"the front matter between the two --- lines is not YAML: {line}",
-            "quote values that hold a colon, or remove the block",
-        ) from error
-    return (fields if isinstance(fields, dict) else {}), body
-
-
-def _text_field(fields: Mapping[str, object], key: str) -> str | None:
-    value = fields.get(key)
+def _text_field(front: FrontMatter, key: str) -> str | None:
+    value = front.fields.get(key)
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise CaptureError(
-            "bad-front-matter", f"front matter: {key} must be a text", f"write {key}: some text"
-        )
+        raise front.error(key, f"{key} must be a text", f"write {key}: some text")
     return " ".join(str(value).split())
 
 
-def _kind(fields: Mapping[str, object]) -> ItemKind:
-    value = _text_field(fields, "kind")
+def _kind(front: FrontMatter) -> ItemKind:
+    value = _text_field(front, "kind")
     if value is None:
-        return ItemKind.BOOKMARK if fields.get("url") else ItemKind.NOTE
+        return ItemKind.BOOKMARK if front.fields.get("url") else ItemKind.NOTE
     try:
-        return ItemKind(value)
+        return ItemKind(value.lower())
     except ValueError:
-        known = ", ".join(ItemKind)
-        raise CaptureError(
-            "bad-front-matter", f"front matter: kind {value!r} is unknown", f"one of {known}"
-        ) from None
+        raise front.error("kind", f"kind {value!r} is unknown", f"one of {', '.join(ItemKind)}") from None
 
 
-def _tags(value: object) -> tuple[str, ...]:
+def _lang(front: FrontMatter) -> str | None:
+    value = _text_field(front, "lang")
+    if value is None:
+        return None
+    try:
+        return language_tag(value)
+    except ValueError as error:
+        raise front.error("lang", str(error), f"write {LANGUAGE_HINT}") from None
+
+
+def _tags(front: FrontMatter) -> tuple[str, ...]:
+    value = front.fields.get("tags")
     if value is None:
         return ()
     if isinstance(value, str):
@@ -113,17 +98,10 @@ def _tags(value: object) -> tuple[str, ...]:
     elif isinstance(value, list):
         parts = value
     else:
-        raise CaptureError("bad-front-matter", "front matter: tags must be a list", "write tags: [one, two]")
-    found: dict[str, None] = {}
-    for part in parts:
-        if isinstance(part, dict | list) or part is None:
-            raise CaptureError(
-                "bad-front-matter", "front matter: a tag must be a text", "write tags: [one, two]"
-            )
-        tag = "-".join(str(part).strip().lstrip("#").split())
-        if tag:
-            found.setdefault(tag)
-    return tuple(found)
+        raise front.error("tags", "tags must be a list", "write tags: [one, two]")
+    if any(isinstance(part, dict | list) or part is None for part in parts):
+        raise front.error("tags", "a tag must be a text", "write tags: [one, two]")
+    return clean_tags(map(str, parts))
 
 
 def _date(value: object) -> int | None:

@@ -9,7 +9,7 @@ from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import open_chunk
 from pkn_protocol.records.walk import PayloadWalk, WantedBlock
-from pknd.store.blocks import get_block
+from pknd.store.blocks import OriginalChanged, get_block
 from pknd.store.files import BlockFiles
 from pknd.store.records import Held
 
@@ -72,7 +72,7 @@ def read_text(db: sqlite3.Connection, files: BlockFiles, held: Held, *, most: in
         return None
     try:
         data = b"".join(_upto(db, files, item.payload, most))
-    except LookupError:
+    except (LookupError, OriginalChanged):
         return None
     return data[:most].decode("utf-8", errors="ignore" if len(data) > most else "replace")
 

@@ -19,6 +19,7 @@ from pkn_protocol.records.ids import AuthorId, cid_text, did_key
 from pknd.items.content import SHOWN_TEXT_BYTES, is_text, read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
+from pknd.store.blocks import lost_original
 from pknd.store.files import BlockFiles
 from pknd.store.records import Held, about, backlinks, versions
 
@@ -73,7 +74,9 @@ def detail_of(
         links=tuple(map(cid_text, item.links)),
         heads=tuple(cid_text(version.record.id) for version in all_versions if version.head),
         versions=len(all_versions),
-        contributors=tuple(Contributor(*_named(view, author)) for author in contributors),
+        contributors=tuple(
+            Contributor(*_named(view, author), own=author == view.me) for author in contributors
+        ),
         comments=_comments(db, held, view),
         ratings=_ratings(db, held, view),
         backlinks=tuple(
@@ -83,6 +86,7 @@ def detail_of(
         ),
         text=text,
         text_state=state,
+        lost_original=str(lost) if (lost := lost_original(db, held.rowid)) is not None else None,
     )
 
 
@@ -104,6 +108,7 @@ def history_of(db: sqlite3.Connection, held: Held, view: PeopleView) -> History:
                     size=0 if item.payload is None else item.payload.size,
                     replaces=tuple(map(cid_text, record.replaces)),
                     head=version.head,
+                    own=record.author == view.me,
                 )
             )
     return History(cid_text(held.record.item_id), tuple(found))
@@ -116,7 +121,13 @@ def _named(view: PeopleView, author: AuthorId) -> tuple[str, str, bool]:
 
 def _comments(db: sqlite3.Connection, held: Held, view: PeopleView) -> tuple[Comment, ...]:
     return tuple(
-        Comment(cid_text(c.record.id), *_named(view, c.record.author), c.record.time, c.record.body.text)
+        Comment(
+            cid_text(c.record.id),
+            *_named(view, c.record.author),
+            c.record.time,
+            c.record.body.text,
+            own=c.record.author == view.me,
+        )
         for c in about(db, held.record.item_id, "comment")
         if isinstance(c.record.body, model.Comment)
     )

@@ -12,6 +12,7 @@ from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import guess_language
 from pkn_protocol.text.sketch import Sketch, encode_sketch, sketch_of
 from pknd.capture.captured import ANALYSED_TEXT_BYTES, Captured, excerpt_of
+from pknd.capture.language import language_note
 
 _MOST_BYTES_A_CODE_POINT = 4
 
@@ -38,8 +39,15 @@ def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
         return Analysed(title, captured.lang, None, "")
     text = analysed_part(captured.text)
     lang = captured.lang or guess_language(title + "\n" + text, default_lang)
-    excerpt = clipped(excerpt_of(text, captured.title), limits.EXCERPT_BYTES)
+    shown = text if captured.excerpt is None else captured.excerpt
+    excerpt = clipped(excerpt_of(shown, captured.title), limits.EXCERPT_BYTES)
     return Analysed(title, lang, sketch_of(analyse(title + "\n" + text, lang)), excerpt)
+
+
+def notes_on(captured: Captured) -> tuple[str, ...]:
+    """What to tell the user about a captured item, in words."""
+    note = language_note(captured.lang)
+    return captured.warnings if note is None else (*captured.warnings, note)
 
 
 def analysed_part(text: str) -> str:

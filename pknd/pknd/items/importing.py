@@ -13,20 +13,29 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pkn_protocol.control.errors import ErrorCode
-from pkn_protocol.control.work import FailedFile, ImportRequest, ImportSummary, Progress
+from pkn_protocol.control.work import (
+    FailedFile,
+    FileNote,
+    ImportRequest,
+    ImportSummary,
+    LeftItem,
+    Progress,
+)
 from pkn_protocol.records.circles import EpochKey
-from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.model import Item, Record
 from pknd.capture.captured import Captured
 from pknd.capture.files import capture_file, shown
 from pknd.capture.folder import Found, walk
 from pknd.environment import Environment
 from pknd.errors import DomainError
+from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items, neighbour
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.people.circles import PUBLIC
-from pknd.store.records import get, versions
-from pknd.store.sources import Source, move_source, source_at, sources_with
+from pknd.store.blocks import is_complete
+from pknd.store.records import Held, get, versions
+from pknd.store.sources import Source, move_source, source_at, sources_with, was_retracted
 
 BATCH = 100
 """Files captured, signed and stored together: one transaction and one fsync.
@@ -41,13 +50,13 @@ _DIGEST_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A captured file, its digest, and what it was imported as before."""
+    """A captured file, its digest, and what it was imported as before. `audience` None: nobody said it."""
 
     path: Path
     captured: Captured
     digest: bytes
-    audience: str
-    before: Source | None
+    audience: str | None
+    before: Source | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +68,8 @@ class _Examined:
     moved: list[tuple[Path, Path]] = field(default_factory=list)
     unchanged: int = 0
     failed: list[FailedFile] = field(default_factory=list)
+    skipped: list[FileNote] = field(default_factory=list)
+    left: list[LeftItem] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -93,16 +104,20 @@ class Importer:
         failed = [_failure(one.path, one.problem) for one in found if one.problem is not None]
         files = [one for one in found if one.problem is None]
         imported, unchanged, audiences = 0, 0, Counter[str]()
+        skipped, notes, left = list[FileNote](), list[FileNote](), list[LeftItem]()
         done = 0
         writing: asyncio.Future[None] | None = None
         before: _Batch | None = None
         try:
             for batch in _batches(files):
-                examined = await asyncio.to_thread(self._examine, batch, request.audience)
+                examined = await asyncio.to_thread(self._examine, batch, request)
                 failed += examined.failed
                 unchanged += examined.unchanged + len(examined.moved)
                 imported += len(examined.new)
-                audiences.update(candidate.audience for candidate in examined.new)
+                audiences.update(_audience(candidate) for candidate in examined.new)
+                skipped += examined.skipped
+                left += examined.left
+                notes += _notes(examined.new)
                 made = _Batch(batch[-1].path, len(batch))
                 if not request.dry_run:
                     refused = await self._make_batch(examined, made, before)
@@ -120,7 +135,16 @@ class Importer:
             if writing is not None:
                 # What was handed over is finished, also when nobody listens any more.
                 await asyncio.gather(writing, return_exceptions=True)
-        yield ImportSummary(imported, unchanged, tuple(failed), dict(audiences), request.dry_run)
+        yield ImportSummary(
+            imported,
+            unchanged,
+            tuple(failed),
+            dict(audiences),
+            request.dry_run,
+            tuple(skipped),
+            tuple(notes),
+            tuple(left),
+        )
 
     async def _write(self, batch: _Batch) -> None:
         if batch.made:
@@ -134,33 +158,32 @@ class Importer:
             await self._env.store.write(partial(_move_all, moved=examined.moved))
         if not examined.new:
             return []
-        audiences = {candidate.audience for candidate in examined.new} - {PUBLIC}
+        audiences = {_audience(candidate) for candidate in examined.new} - {PUBLIC}
         epochs = {name: await self._publisher.epoch(name) for name in audiences}
         earlier = {} if before is None else before.items
         return await asyncio.to_thread(self._make, examined.new, epochs, batch, earlier)
 
-    def _examine(self, batch: Sequence[Found], asked: str | None) -> _Examined:
+    def _examine(self, batch: Sequence[Found], request: ImportRequest) -> _Examined:
+        examined = _Examined()
         candidates: list[_Candidate] = []
-        failed: list[FailedFile] = []
         default = self._default_audience()
         for one in batch:
             try:
                 captured = capture_file(one.path)
-                audience = audience_of(asked, captured.audience, default)
+                said = audience_of(request.audience, captured.audience, default)
+                digest = _digest(one.path, captured)
             except DomainError as error:
-                failed.append(_failure(one.path, error))
+                examined.failed.append(_failure(one.path, error))
                 continue
-            candidates.append(_Candidate(one.path, captured, _digest(one.path, captured), audience, None))
-        with_sources = self._env.store.read_now(
-            lambda db: [(candidate, *_source_of(db, candidate)) for candidate in candidates]
-        )
-        new = [replace(candidate, before=source) for candidate, source, same in with_sources if not same]
-        moved = [
-            (source.path, candidate.path)
-            for candidate, source, same in with_sources
-            if same and source is not None and source.path != candidate.path
-        ]
-        return _Examined(new, moved, len(candidates) - len(new) - len(moved), failed)
+            open_ = request.audience is None and captured.audience is None
+            candidates.append(_Candidate(one.path, captured, digest, None if open_ else said))
+
+        def work(db: sqlite3.Connection) -> None:
+            for candidate in candidates:
+                _sort(db, candidate, examined, default=default, again=request.again)
+
+        self._env.store.read_now(work)
+        return examined
 
     def _make(
         self,
@@ -191,6 +214,49 @@ def _move_all(db: sqlite3.Connection, moved: Sequence[tuple[Path, Path]]) -> Non
         move_source(db, old, new)
 
 
+def _sort(
+    db: sqlite3.Connection, candidate: _Candidate, examined: _Examined, *, default: str, again: bool
+) -> None:
+    """Tell what is to be done with a file. Without a word about who may read it, it stays for those for whom
+    it was imported."""
+    source, held = _source_of(db, candidate)
+    if source is None and not again and was_retracted(db, candidate.path, candidate.digest):
+        examined.skipped.append(FileNote(shown(candidate.path), "it was retracted"))
+        return
+    before = None if held is None else held.record.audience or PUBLIC
+    audience = candidate.audience or before or default
+    if source is not None and held is not None and before != audience:
+        examined.left.append(
+            LeftItem(shown(candidate.path), cid_text(source.item), before or PUBLIC, audience)
+        )
+    moved = source is not None and source.path != candidate.path
+    # A moved file that kept its name has the same item; another name is another version.
+    same = source is not None and source.digest == candidate.digest and before == audience
+    if same and held is not None and candidate.captured.path is not None:
+        # A file that lies where it lay, though its item has let go of it since.
+        same = is_complete(db, held.rowid)
+    if not same or source is None or (moved and source.path.name != candidate.path.name):
+        examined.new.append(replace(candidate, audience=audience, before=source))
+    elif moved:
+        examined.moved.append((source.path, candidate.path))
+    else:
+        examined.unchanged += 1
+
+
+def _audience(candidate: _Candidate) -> str:
+    if candidate.audience is None:
+        raise ValueError("nobody has said who may read the file")
+    return candidate.audience
+
+
+def _notes(candidates: Sequence[_Candidate]) -> list[FileNote]:
+    return [
+        FileNote(shown(candidate.path), note)
+        for candidate in candidates
+        for note in notes_on(candidate.captured)
+    ]
+
+
 def _draft(db: sqlite3.Connection, candidate: _Candidate, items: Mapping[Path, Cid]) -> Draft:
     captured = candidate.captured
     links = dict.fromkeys(linked_items(db, captured, candidate.path))
@@ -201,34 +267,30 @@ def _draft(db: sqlite3.Connection, candidate: _Candidate, items: Mapping[Path, C
     source = (os.fsencode(candidate.path), candidate.digest)
     before = _published_before(db, candidate)
     if before is None:
-        return Draft(captured, candidate.audience, links=tuple(links), source=source)
+        return Draft(captured, _audience(candidate), links=tuple(links), source=source)
     held = versions(db, before.item_id)
     replaced = tuple(version.record.id for version in sorted(held, key=lambda v: not v.head))[:16]
-    return Draft(captured, candidate.audience, before.item_id, replaced, tuple(links), source)
+    return Draft(captured, _audience(candidate), before.item_id, replaced, tuple(links), source)
 
 
 def _published_before(db: sqlite3.Connection, candidate: _Candidate) -> Record | None:
     """The version to go on from: none if the audience is another now, since a version keeps its item's."""
     if candidate.before is None or (held := get(db, candidate.before.record)) is None:
         return None
-    if not isinstance(held.record.body, Item) or (held.record.audience or PUBLIC) != candidate.audience:
+    if not isinstance(held.record.body, Item) or (held.record.audience or PUBLIC) != _audience(candidate):
         return None
     return held.record
 
 
-def _source_of(db: sqlite3.Connection, candidate: _Candidate) -> tuple[Source | None, bool]:
-    """What a file was imported as, and whether it is unchanged since; `path` is where it lay then."""
+def _source_of(db: sqlite3.Connection, candidate: _Candidate) -> tuple[Source | None, Held | None]:
+    """What a file was imported as, at its path or where it lay then; and that version, if it is here."""
     known = source_at(db, candidate.path)
     if known is not None:
-        held = get(db, known.record)
-        same_audience = held is not None and (held.record.audience or PUBLIC) == candidate.audience
-        return known, known.digest == candidate.digest and same_audience
+        return known, get(db, known.record)
     for twin in sources_with(db, candidate.digest):
         if not twin.path.exists() and (held := get(db, twin.record)) is not None:
-            # The file was moved: the item stays, and there is a new version only if its name is another.
-            same_audience = (held.record.audience or PUBLIC) == candidate.audience
-            return twin, same_audience and twin.path.name == candidate.path.name
-    return None, False
+            return twin, held
+    return None, None
 
 
 def _targets_first(candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -292,4 +354,6 @@ def _batches(files: Sequence[Found]) -> list[Sequence[Found]]:
 
 
 def _failure(path: Path, error: DomainError | None) -> FailedFile:
-    return FailedFile(shown(path), error.line() if error is not None else "")
+    """The path is told beside the error, so the error need not begin with it."""
+    line = error.line() if error is not None else ""
+    return FailedFile(shown(path), line.removeprefix(shown(path)).strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from base64 import b32decode
 
@@ -13,6 +14,7 @@ from pknd.store.records import Held, get, versions, with_prefix
 _BEGINNING = "bafyrei"
 _LEAST_CHARS = 8
 _CID_CHARS = 59
+_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 _MOST_CANDIDATES = 10
 SHOWN_CHARS = 8
 """Characters after `bafyrei` in tables; longer where two would look alike."""
@@ -68,13 +70,19 @@ def _candidate(db: sqlite3.Connection, cid: Cid) -> Candidate:
 
 def _range(typed: str) -> tuple[bytes, bytes]:
     text = typed.strip().removeprefix("pkn:").lower()
+    if not all(char in _ALPHABET for char in text):
+        raise DomainError(
+            ErrorCode.BAD_REFERENCE,
+            f"{typed!r} is no item's reference",
+            f"references are letters a to z and digits 2 to 7, as in `pkn list`; {_by_title(typed)}",
+        )
     if not text.startswith(_BEGINNING):
         text = _BEGINNING + text
     if len(text) < len(_BEGINNING) + _LEAST_CHARS and len(text) != _CID_CHARS:
         raise DomainError(
             ErrorCode.BAD_REFERENCE,
-            f"{typed!r} is too short for an item's reference",
-            f"type {_LEAST_CHARS} or more characters of the first column of `pkn list`",
+            f"{typed!r} is no item's reference, or too short for one",
+            f"type {_LEAST_CHARS} or more characters of the first column of `pkn list`; {_by_title(typed)}",
         )
     if len(text) > _CID_CHARS:
         raise DomainError(ErrorCode.BAD_REFERENCE, f"{typed!r} is too long for an item's reference")
@@ -85,9 +93,13 @@ def _range(typed: str) -> tuple[bytes, bytes]:
         raise DomainError(
             ErrorCode.BAD_REFERENCE,
             f"{typed!r} is no item's reference",
-            "references are letters a to z and digits 2 to 7, as in the first column of `pkn list`",
+            f"references are letters a to z and digits 2 to 7, as in `pkn list`; {_by_title(typed)}",
         ) from None
     return low, high
+
+
+def _by_title(typed: str) -> str:
+    return f"titles are found with: pkn query {shlex.quote(typed)}"
 
 
 def _decoded(text: str) -> bytes:

@@ -24,14 +24,18 @@ from pkn_protocol.control.items import (
 from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.records.ids import AuthorId, cid_text
 from pkn_protocol.records.model import Item, Retraction
-from pknd.capture.captured import Captured, CaptureError, ItemKind
+from pknd.capture.captured import Captured, CaptureError, ItemKind, clean_tags
 from pknd.capture.files import capture_file
+from pknd.capture.front_matter import read_front_matter
+from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.markdown import capture_markdown, links_of
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.content import chunks, read_chunk
+from pknd.items.content import is_text as is_text_payload
 from pknd.items.detail import detail_of, history_of
+from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.references import find_item
@@ -39,7 +43,7 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.store.blocks import OriginalChanged, is_complete
+from pknd.store.blocks import OriginalChanged, let_go_of_lost_originals, lost_original
 from pknd.store.records import Filter, Held, listed, tag_counts, versions
 
 FetchPayload = Callable[[Held, float], Awaitable[bool]]
@@ -131,7 +135,7 @@ class Items:
         if fetch and isinstance(held.record.body, Item) and held.record.body.payload is not None:
             # The summary is shown even where the content would not fit.
             with contextlib.suppress(DomainError):
-                await self._fetch(held, timeout_s)
+                await self._bring(held, timeout_s)
         view, holders, files = self._view(), self._holders(), self._env.store.files
 
         def work(db: sqlite3.Connection) -> ItemDetail:
@@ -150,9 +154,14 @@ class Items:
         item = held.record.body
         if not isinstance(item, Item) or item.payload is None:
             raise DomainError(ErrorCode.NO_PAYLOAD, "this item has no content beyond its summary")
-        if not await self._env.store.read(lambda db: is_complete(db, held.rowid)) and not await self._fetch(
-            held, timeout_s
-        ):
+        lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
+        if not await self._bring(held, timeout_s):
+            if lost is not None:
+                raise DomainError(
+                    "original-changed",
+                    f"{lost}, and nobody who is online now holds it as it was",
+                    "put the file back, or import it as it is now",
+                )
             raise DomainError(
                 ErrorCode.UNREACHABLE,
                 "nobody who is online now holds the content",
@@ -177,6 +186,13 @@ class Items:
 
         return await self._env.store.read(work)
 
+    async def _bring(self, held: Held, timeout_s: float) -> bool:
+        """Have a content here; whether it is. Of an own file that was changed, others may hold a copy."""
+        lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
+        if lost is not None and self._holders().online:
+            await self._env.store.write(lambda db: let_go_of_lost_originals(db, held.rowid))
+        return await self._fetch(held, timeout_s)
+
     async def _content(self, item: Item) -> AsyncGenerator[bytes, None]:
         payload, files = item.payload, self._env.store.files
         if payload is None:
@@ -189,7 +205,7 @@ class Items:
                 )
             except OriginalChanged as error:
                 raise DomainError(
-                    "original-changed", str(error), "publish the file again, as it is now"
+                    "original-changed", str(error), "put the file back, or import it as it is now"
                 ) from error
 
     def _edited(self, held: Held, item: Item, request: EditRequest) -> Captured:
@@ -207,13 +223,20 @@ class Items:
                 "an edit cannot change who an item is for",
                 "retract it and publish it anew for the other audience",
             )
+        is_text = item.payload is None or is_text_payload(item.payload)
+        if is_text and captured.text is None and request.kind is None:
+            raise DomainError(
+                ErrorCode.BAD_REQUEST,
+                f"{item.title!r} is a text, and {captured.name or 'the file'} is {captured.media_type}",
+                "publish the file as an item of its own, or say --kind file if it shall become one",
+            )
         written = request.path is not None or request.text is not None
         return replace(
             captured,
-            kind=ItemKind(held.record.kind),
+            kind=ItemKind(held.record.kind if request.kind is None else request.kind),
             title=request.title or (captured.title if written else item.title),
-            tags=request.tags if request.tags is not None else (captured.tags or item.tags),
-            lang=request.lang or captured.lang or item.lang,
+            tags=clean_tags(request.tags) if request.tags is not None else (captured.tags or item.tags),
+            lang=_language(request.lang) or captured.lang or item.lang,
             url=captured.url or item.url,
         )
 
@@ -254,7 +277,7 @@ class Items:
             audience=audience,
             item=cid_text(record.item_id),
             readers=readers,
-            warnings=made.draft.captured.warnings,
+            warnings=notes_on(made.draft.captured),
         )
 
 
@@ -268,21 +291,31 @@ def _captured(request: PublishRequest) -> Captured:
         captured = capture_markdown(request.text, fallback_title=_first_line(request.text))
     else:
         raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
-    tags = tuple(dict.fromkeys((*captured.tags, *request.tags)))
+    tags = tuple(dict.fromkeys((*captured.tags, *clean_tags(request.tags))))
     return replace(
         captured,
         title=request.title or captured.title,
         tags=tags,
         kind=ItemKind(request.kind) if request.kind is not None else captured.kind,
-        lang=request.lang or captured.lang,
+        lang=_language(request.lang) or captured.lang,
         dated=request.dated if request.dated is not None else captured.dated,
     )
+
+
+def _language(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return language_tag(given)
+    except ValueError as error:
+        raise DomainError(ErrorCode.BAD_REQUEST, str(error), f"give {LANGUAGE_HINT}") from None
 
 
 def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
     if not url.startswith(("http://", "https://")):
         raise CaptureError("bad-url", f"{url!r} is not a web address", "begin it with https://")
     data = note.encode("utf-8") if note else None
+    audience = read_front_matter(note or "").audience
     return Captured(
         kind=ItemKind.BOOKMARK,
         title=title or url.split("://", 1)[1].rstrip("/"),
@@ -291,12 +324,19 @@ def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
         data=data,
         size=len(data or b""),
         url=url,
+        audience=audience,
     )
 
 
 def _first_line(text: str) -> str:
     first = next((line.strip(" #") for line in text.splitlines() if line.strip(" #")), "Untitled")
     return first if len(first) <= 80 else first[:79] + "…"
+
+
+_INSTEAD = {
+    "edit": "publish what you know of it as an item of your own",
+    "retract": "pkn block keeps all of its author's items away from this machine",
+}
 
 
 def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
@@ -306,7 +346,7 @@ def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
         raise DomainError(
             ErrorCode.NOT_YOURS,
             f"only its author can {verb} an item",
-            "publish what you know of it as an item of your own",
+            _INSTEAD[verb],
         )
     return held.record.body
 
@@ -315,7 +355,7 @@ def _filter(db: sqlite3.Connection, wanted: ListFilter, view: PeopleView, env: E
     author = view.me if wanted.mine else None
     if wanted.author is not None:
         author = find_person(db, view, wanted.author)
-    return Filter(wanted.tags, author, wanted.kind, wanted.since, wanted.audience, env.now())
+    return Filter(clean_tags(wanted.tags), author, wanted.kind, wanted.since, wanted.audience, env.now())
 
 
 def _cursor(text: str | None) -> tuple[int, int] | None:

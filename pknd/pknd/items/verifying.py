@@ -14,9 +14,11 @@ from pkn_protocol.records.payload import BadManifest
 from pkn_protocol.records.walk import PayloadWalk
 from pknd.environment import Environment
 from pknd.items.references import find_item
-from pknd.store.blocks import OriginalChanged, get_block, is_complete
+from pknd.store.blocks import OriginalChanged, get_block, is_complete, lost_original
 
 BATCH = 200
+_RESTORE = "restore it from a backup or a peer"
+_PUT_BACK = "put it back, or import it as it is now; pkn get looks for a copy at others'"
 
 
 class Verifier:
@@ -26,33 +28,39 @@ class Verifier:
     async def run(self, request: VerifyRequest) -> AsyncGenerator[Progress | VerifySummary, None]:
         """Check one item's versions, or everything; bad things are listed, nothing is changed."""
         rows = await self._env.store.read(lambda db: _rows(db, request.item))
-        payloads = 0
+        payloads, gone = 0, 0
         bad: list[BadThing] = []
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH]
-            checked, wrong = await asyncio.to_thread(self._check, part)
+            checked, missing, wrong = await asyncio.to_thread(self._check, part)
             payloads += checked
+            gone += missing
             bad += wrong
             yield Progress(start + len(part), len(rows), "records")
-        yield VerifySummary(len(rows), payloads, tuple(bad))
+        yield VerifySummary(len(rows), payloads, tuple(bad), gone)
 
-    def _check(self, rows: list[int]) -> tuple[int, list[BadThing]]:
-        def work(db: sqlite3.Connection) -> tuple[int, list[BadThing]]:
-            payloads = 0
+    def _check(self, rows: list[int]) -> tuple[int, int, list[BadThing]]:
+        """(payloads checked, contents of earlier versions that are gone, what is bad)"""
+
+        def work(db: sqlite3.Connection) -> tuple[int, int, list[BadThing]]:
+            payloads, gone = 0, 0
             bad: list[BadThing] = []
             for row in rows:
-                found = db.execute("SELECT id, block FROM record WHERE rowid = ?", (row,)).fetchone()
+                found = db.execute("SELECT id, block, head FROM record WHERE rowid = ?", (row,)).fetchone()
                 if found is None:
                     continue
-                problem, title, checked = self._check_record(db, row, Cid(found[0]), found[1])
+                cid, lost = Cid(found[0]), lost_original(db, row)
+                problem, title, checked = self._check_record(db, row, cid, found[1])
                 payloads += checked
+                if problem is None and lost is not None:
+                    if not found[2]:
+                        gone += 1
+                        continue
+                    problem = str(lost)
                 if problem is not None:
-                    bad.append(
-                        BadThing(
-                            cid_text(Cid(found[0])), title, problem, "restore it from a backup or a peer"
-                        )
-                    )
-            return payloads, bad
+                    hint = _RESTORE if lost is None else _PUT_BACK
+                    bad.append(BadThing(cid_text(cid), title, problem, hint))
+            return payloads, gone, bad
 
         return self._env.store.read_now(work)
 
@@ -68,8 +76,10 @@ class Verifier:
         except (RecordError, BadEncoding) as error:
             return str(error), "", 0
         item = record.body
-        if not isinstance(item, Item) or item.payload is None or not is_complete(db, row):
+        if not isinstance(item, Item) or item.payload is None:
             return None, "", 0
+        if not is_complete(db, row):
+            return None, item.title, 0
         try:
             walk = PayloadWalk(item.payload)
             while (wanted := walk.wanted) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from pkn_protocol.control.errors import Candidate, ErrorCode
@@ -13,6 +14,8 @@ from pknd.store.people import holder_of_petname, known_authors
 _BEGINNING = "z6Mk"
 _LEAST_CHARS = 8
 _ME = ("me", "self")
+# What is typed of a key has 8 characters or more; somebody's name with a number at its end is none.
+_BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{8,}")
 _SHORTEST_KEY = 55
 """A whole did:key of an Ed25519 key has 56 or 57 characters; a shorter one is a beginning."""
 
@@ -59,6 +62,24 @@ def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorI
         ErrorCode.NO_SUCH_PERSON,
         f"nobody here is called {typed}",
         "`pkn people` and `pkn peers` show whom this machine knows",
+    )
+
+
+def begins_a_key(db: sqlite3.Connection, name: str, me: AuthorId) -> bool:
+    """Whether a name could be typed for the key of somebody who is known here."""
+    return len(name) >= _LEAST_CHARS and any(
+        did_key(author).startswith(f"did:key:{_BEGINNING}{name}") for author in {*known_authors(db), me}
+    )
+
+
+def looks_like_a_key(name: str) -> bool:
+    """Whether a name might be taken for the beginning of a key: base58, with a digit among letters of both
+    cases that do not follow how words are written."""
+    return (
+        _BASE58.fullmatch(name) is not None
+        and re.search(r"[a-z]", name) is not None
+        and re.search(r".[A-Z]", name) is not None
+        and re.search(r"\d.*[A-Za-z]", name) is not None
     )
 
 

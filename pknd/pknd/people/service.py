@@ -15,7 +15,7 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.publisher import Publisher
 from pknd.people.circles import TRUSTED, members_changed, write_grants
-from pknd.people.references import find_person
+from pknd.people.references import begins_a_key, find_person, looks_like_a_key
 from pknd.people.view import PeopleView, read_view
 from pknd.people.words import fingerprint
 from pknd.store.peers import peers
@@ -30,6 +30,8 @@ from pknd.store.people import (
 from pknd.store.records import items_by_author
 from pknd.store.removal import Removal, remove_author
 from pknd.store.versions import set_near
+
+_RESERVED = ("me", "self", "you")
 
 
 class People:
@@ -83,6 +85,12 @@ class People:
         kept = name if name is not None else self.view.petname(author)
 
         def work(db: sqlite3.Connection) -> None:
+            if name is not None and begins_a_key(db, name, self.view.me):
+                raise DomainError(
+                    ErrorCode.BAD_REQUEST,
+                    f"{name} is the beginning of somebody's key",
+                    "choose another petname",
+                )
             holder = None if kept is None else holder_of_petname(db, kept)
             if holder is not None and holder != author:
                 raise DomainError(
@@ -186,8 +194,12 @@ def _checked_petname(petname: str | None) -> str | None:
     name = " ".join(petname.split())
     if not name or not name.isprintable() or len(name.encode()) > NAME_BYTES:
         raise DomainError(ErrorCode.BAD_REQUEST, "a petname is one line of text", "choose a short name")
-    if name.startswith(("did:", "z6Mk")) or name.lower() in ("me", "self"):
-        raise DomainError(ErrorCode.BAD_REQUEST, f"{name} cannot be a petname", "choose another word")
+    if name.lower() in _RESERVED:
+        raise DomainError(ErrorCode.BAD_REQUEST, f"{name} means yourself", "choose another petname")
+    if name.startswith(("did:", "z6Mk")) or looks_like_a_key(name):
+        raise DomainError(
+            ErrorCode.BAD_REQUEST, f"{name} looks like the beginning of a key", "choose another petname"
+        )
     return name
 
 

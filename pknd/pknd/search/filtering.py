@@ -10,6 +10,7 @@ from pkn_protocol.control.moments import moment_of
 from pkn_protocol.control.query import QueryRequest
 from pkn_protocol.control.summaries import Kind
 from pkn_protocol.search.filters import TypedFilters
+from pknd.capture.captured import clean_tags
 from pknd.errors import DomainError
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
@@ -36,7 +37,7 @@ def wanted_by(
             ErrorCode.BAD_QUERY, f"there is no kind {min(kinds)!r}", f"kinds are {', '.join(Kind)}"
         )
     return Filter(
-        tuple(dict.fromkeys((*request.tags, *typed.tags))),
+        clean_tags((*request.tags, *typed.tags)),
         next(iter(authors), None),
         next(iter(kinds), None),
         max(times, default=None),

@@ -39,6 +39,7 @@ from pknd.search.admission import admits, taken_back
 from pknd.search.asking import Found, ask_message, ask_peer, query_of, seen_hash
 from pknd.search.filtering import wanted_by
 from pknd.search.forwarding import Forwarder
+from pknd.search.hints import hint_for
 from pknd.search.index import IndexReader, languages
 from pknd.search.local import LocalHit, local_query, search, statistics_of
 from pknd.store.records import Filter, Held, get
@@ -323,6 +324,7 @@ class Queries:
             peers_answered=fan.answers,
             elapsed_ms=(self._env.monotonic() - began) * 1000,
             hits=hits,
+            hint="" if hits else hint_for(state.query),
         )
 
     def _hit(

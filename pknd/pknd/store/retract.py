@@ -8,6 +8,7 @@ from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Record
 from pknd.store.erasure import erasure_needed
 from pknd.store.removal import Removal, remove_records
+from pknd.store.sources import forget_sources
 
 
 def retraction_against(db: sqlite3.Connection, item: Cid, author: AuthorId) -> Cid | None:
@@ -65,7 +66,7 @@ def _delete(db: sqlite3.Connection, item: Cid, author: AuthorId, by: Cid, *, own
     )
     removal = remove_records(db, [rowid for rowid, _ in rows])
     if owner:
-        db.execute("DELETE FROM source WHERE item = ?", (item,))
+        forget_sources(db, item)
     if rows:
         erasure_needed(db)
     return removal

@@ -1,4 +1,4 @@
-"""Which file an own item came from, so that importing again writes nothing."""
+"""Which file an own item came from: importing again writes nothing, and nothing that was taken back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from pkn_protocol.records.ids import Cid
 from pknd.store.rows import insert_rows
+
+# Marks of files whose items were retracted: settings by this and a hash, since neither the path nor the text
+# is to be found here any more.
+_RETRACTED = "retracted-source:"
+_MARK_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,14 @@ def sources_with(db: sqlite3.Connection, digest: bytes) -> list[Source]:
 
 
 def put_sources(db: sqlite3.Connection, sources: Sequence[Source]) -> None:
-    """Note where items came from."""
+    """Note where items came from; whoever publishes a file again wants it again."""
+    if db.execute(
+        "SELECT 1 FROM setting WHERE key >= ? AND key < ? LIMIT 1", (_RETRACTED, _RETRACTED + "g")
+    ).fetchone():
+        db.executemany(
+            "DELETE FROM setting WHERE key = ?",
+            [(mark,) for one in sources for mark in _marks(one.path, one.digest)],
+        )
     insert_rows(
         db,
         "INSERT OR REPLACE INTO source (path, digest, item, record)",
@@ -48,3 +61,27 @@ def put_sources(db: sqlite3.Connection, sources: Sequence[Source]) -> None:
 
 def move_source(db: sqlite3.Connection, old: Path, new: Path) -> None:
     db.execute("UPDATE OR REPLACE source SET path = ? WHERE path = ?", (os.fsencode(new), os.fsencode(old)))
+
+
+def forget_sources(db: sqlite3.Connection, item: Cid) -> None:
+    """An own item was retracted: forget where it came from, but not that its files are not to come again."""
+    for path, digest in db.execute("SELECT path, digest FROM source WHERE item = ?", (item,)).fetchall():
+        db.executemany(
+            "INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)",
+            [(mark, b"") for mark in _marks(Path(os.fsdecode(path)), digest)],
+        )
+    db.execute("DELETE FROM source WHERE item = ?", (item,))
+
+
+def was_retracted(db: sqlite3.Connection, path: Path, digest: bytes) -> bool:
+    """Whether what was imported from this path, or what had this digest, was retracted since."""
+    return (
+        db.execute("SELECT 1 FROM setting WHERE key IN (?, ?)", _marks(path, digest)).fetchone() is not None
+    )
+
+
+def _marks(path: Path, digest: bytes) -> tuple[str, str]:
+    def mark(kind: bytes, data: bytes) -> str:
+        return _RETRACTED + blake2b(data, digest_size=_MARK_BYTES, person=kind).hexdigest()
+
+    return mark(b"path", os.fsencode(path)), mark(b"digest", digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import sqlite3
 from collections.abc import Callable
 
@@ -210,11 +211,20 @@ def parse_address(text: str) -> tuple[str, int]:
         port = rest.removeprefix(":") or port
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
+    if ":" in host and not _is_ipv6(host):
+        host = ""
     if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
         raise DomainError(
             ErrorCode.BAD_REQUEST, f"{text!r} is no address", f"as in: pkn connect 192.0.2.7:{DEFAULT_PORT}"
         )
     return host, int(port)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def join_address(host: str, port: int) -> str:

@@ -26,13 +26,15 @@ class PublishRequest:
 
 @dataclass(frozen=True, slots=True)
 class EditRequest:
-    """At least one field; what is absent stays as it was. `tags` replaces all of them."""
+    """At least one field; what is absent stays as it was. `tags` replaces all of them. Without `kind` an item
+    that is a text takes no content that is none."""
 
     path: str | None = None
     text: str | None = None
     title: str | None = None
     tags: tuple[str, ...] | None = None
     lang: str | None = None
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Contributor:
     author: str
     author_name: str
     author_claimed: bool
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Comment:
     author_claimed: bool
     time: int
     text: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class ItemDetail:
 
     `id` is the version shown, `item` the first version's, `by` the device that signed, `heads` every
     current version (two when two people wrote at once), `related` are items here that are like it.
+    `lost_original` says what has become of the own file that the content is read from, if it is not what it
+    was when it was published.
     """
 
     id: str
@@ -151,11 +157,12 @@ class ItemDetail:
     text: str | None
     text_state: TextState
     related: tuple[Reference, ...] = ()
+    lost_original: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`head`: one of the item's current versions."""
+    """`head`: one of the item's current versions; `own`: written by the user."""
 
     id: str
     time: int
@@ -166,6 +173,7 @@ class Version:
     size: int
     replaces: tuple[str, ...]
     head: bool
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,5 +25,6 @@ def moment_of(text: str, now: datetime) -> int:
         return max(int(moment.timestamp() * 1000), 0)
     except (ValueError, OverflowError, OSError):
         raise ValueError(
-            f"{text!r} is neither a date (2026-03-01) nor a time back (7d, 12h, 2w, 1y)"
+            f"{text!r} is neither a date (2026-03-01) nor a time back in hours, days, weeks, months or years "
+            "(12h, 7d, 2w, 3m, 1y)"
         ) from None

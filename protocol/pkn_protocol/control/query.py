@@ -57,7 +57,8 @@ class Hit(ItemSummary):
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """`complete`: all who were asked answered before the deadline, and no more would change the top."""
+    """`complete`: all who were asked answered before the deadline, and no more would change the top. `hint`
+    says why nothing was found, where the question itself is the reason."""
 
     query: str
     complete: bool
@@ -66,3 +67,4 @@ class QueryResult:
     peers_answered: int
     elapsed_ms: float
     hits: tuple[Hit, ...]
+    hint: str = ""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """`paths` are absolute files and folders; `dry_run` counts and writes nothing."""
+    """`paths` are absolute files and folders; `dry_run` counts and writes nothing. `again`: also what was
+    retracted since it was imported. Without `audience` a file that was imported keeps its item's."""
 
     paths: tuple[str, ...]
     audience: str | None = None
     dry_run: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +24,37 @@ class FailedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FileNote:
+    """What there is to say about one file; `note` in words."""
+
+    path: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftItem:
+    """An item that stays as it is, for `audience`, though its file became one for `now`: an item's audience
+    cannot change. `id` is the item's."""
+
+    path: str
+    id: str
+    audience: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """`imported` counts new and changed files; `by_audience` how many of those go to whom."""
+    """`imported` counts new and changed files; `by_audience` how many of those go to whom; `skipped` are
+    files that were left out because what they held was retracted."""
 
     imported: int
     unchanged: int
     failed: tuple[FailedFile, ...]
     by_audience: Mapping[str, int]
     dry_run: bool = False
+    skipped: tuple[FileNote, ...] = ()
+    notes: tuple[FileNote, ...] = ()
+    left: tuple[LeftItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +85,10 @@ class BadThing:
 
 @dataclass(frozen=True, slots=True)
 class VerifySummary:
-    """How many records and payloads were checked, and the bad ones."""
+    """How many records and payloads were checked, and the bad ones. `gone` counts contents of earlier
+    versions whose originals have been changed or moved since, as they may."""
 
     records: int
     payloads: int
     bad: tuple[BadThing, ...] = ()
+    gone: int = 0

@@ -100,6 +100,11 @@ def normal_words(text: str) -> list[str]:
     ]
 
 
+def is_single_unspaced(word: str) -> bool:
+    """Whether a normal word is one character of a script without spaces, of which texts yield bigrams."""
+    return len(word) == 1 and _UNSPACED.fullmatch(word) is not None
+
+
 @lru_cache(maxsize=_CACHE_HASHES)
 def stem_hash(stem: str) -> int:
     """The 24-bit hash of a stem: the first three bytes of the SHA-256 of its UTF-8, big-endian.

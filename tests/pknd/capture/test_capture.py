@@ -126,3 +126,41 @@ def test_a_name_that_is_no_text_can_still_be_captured(tmp_path: Path) -> None:
     captured = capture_file(path)
     assert captured.title == "caf�"
     assert captured.title.encode()
+
+
+@pytest.mark.parametrize(
+    ("begin", "kind"),
+    [
+        (b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n", "application/pdf"),
+        (b"%!PS-Adobe-3.0\n/Times findfont\n", "application/postscript"),
+        (b"{\\rtf1\\ansi words}", "application/rtf"),
+    ],
+)
+def test_a_format_that_is_all_ascii_is_no_note(begin: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "paper.txt").write_bytes(begin)
+    captured = capture_file(tmp_path / "paper.txt")
+    assert (captured.kind, captured.media_type, captured.title) == (ItemKind.FILE, kind, "paper.txt")
+    assert captured.text is None
+
+
+def test_a_web_page_is_called_as_it_calls_itself(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_text(
+        "<!doctype html><html><head><title>Swifts &amp;\n Martins</title><style>b{}</style></head>"
+        "<body><script>var x;</script><p>They sleep\n on the <b>wing</b>.</p></body></html>"
+    )
+    captured = capture_file(page)
+    assert (captured.kind, captured.title) == (ItemKind.FILE, "Swifts & Martins")
+    assert captured.data == page.read_bytes()
+    assert excerpt_of(captured.excerpt or "", captured.title) == "They sleep on the wing ."
+    page.write_text("<p>No title")
+    assert capture_file(page).title == "index.html"
+
+
+def test_a_text_in_another_encoding_is_kept_as_it_is_and_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_bytes("Äpfel und Birnen\n".encode("latin-1"))
+    captured = capture_file(tmp_path / "old.txt")
+    assert (captured.kind, captured.text) == (ItemKind.FILE, None)
+    assert "UTF-8" in captured.warnings[0]
+    (tmp_path / "bytes").write_bytes(bytes(range(256)))
+    assert capture_file(tmp_path / "bytes").warnings == ()

@@ -1,0 +1,105 @@
+"""Importing the same folder again and again: who gets what, and what must not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import Node, running
+
+
+@pytest.fixture
+def ann(tmp_path: Path) -> Iterator[Node]:
+    node = Node("Ann", tmp_path / "home")
+    with running(node):
+        yield node
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name in ("apple", "pear", "quince"):
+        (folder / f"{name}.md").write_text(f"# {name.title()}\n\nA fruit.\n")
+    return folder
+
+
+def _import(node: Node, folder: Path, *words: str) -> dict[str, Any]:
+    done: dict[str, Any] = node.pkn("import", str(folder), "--yes", *words)
+    return done
+
+
+def _titles(node: Node, audience: str) -> list[str]:
+    return sorted(item["title"] for item in node.pkn("list", "--to", audience)["items"])
+
+
+def test_files_stay_for_those_for_whom_they_were_imported(ann: Node, notes: Path) -> None:
+    assert _import(ann, notes, "--to", "public")["by_audience"] == {"public": 3}
+    again = _import(ann, notes)
+    assert (again["imported"], again["unchanged"]) == (0, 3)
+    (notes / "pear.md").write_text("# Pear\n\nRiper now.\n")
+    (notes / "apple.md").rename(notes / "apples.md")
+    changed = _import(ann, notes)
+    assert (changed["by_audience"], changed["left"]) == ({"public": 2}, [])
+    assert _titles(ann, "public") == ["Apple", "Pear", "Quince"]
+    assert _titles(ann, "trusted") == []
+
+
+def test_another_audience_says_what_stays(ann: Node, notes: Path) -> None:
+    _import(ann, notes, "--to", "public")
+    old = {item["title"]: item["id"] for item in ann.pkn("list")["items"]}
+    (notes / "pear.md").write_text("---\naudience: private\n---\n# Pear\n\nA fruit.\n")
+    planned = _import(ann, notes, "--dry-run")
+    done = _import(ann, notes)
+    assert planned["left"] == done["left"]
+    [left] = done["left"]
+    assert (left["id"], left["audience"], left["now"]) == (old["Pear"], "public", "private")
+    assert left["path"] == str(notes / "pear.md")
+    assert _titles(ann, "private") == ["Pear"]
+    assert "Pear" in _titles(ann, "public")
+    ann.pkn("retract", left["id"], "--yes")
+    assert _titles(ann, "public") == ["Apple", "Quince"]
+    assert _import(ann, notes, "--to", "public")["unchanged"] == 3
+    moved = _import(ann, notes, "--to", "trusted")
+    assert {one["audience"] for one in moved["left"]} == {"public"}
+    assert len(moved["left"]) == 2
+
+
+def test_what_was_retracted_does_not_come_back_unasked(ann: Node, notes: Path) -> None:
+    _import(ann, notes)
+    [pear] = [item for item in ann.pkn("list")["items"] if item["title"] == "Pear"]
+    ann.pkn("retract", pear["id"], "--yes")
+    again = _import(ann, notes)
+    assert (again["imported"], again["unchanged"]) == (0, 2)
+    assert [one["path"] for one in again["skipped"]] == [str(notes / "pear.md")]
+    (notes / "pear.md").rename(notes / "moved.md")
+    assert [one["path"] for one in _import(ann, notes)["skipped"]] == [str(notes / "moved.md")]
+    (notes / "moved.md").rename(notes / "pear.md")
+    (notes / "pear.md").write_text("# Pear\n\nWritten anew.\n")
+    assert len(_import(ann, notes)["skipped"]) == 1
+    wanted = _import(ann, notes, "--again")
+    assert (wanted["imported"], wanted["skipped"]) == (1, [])
+    assert _import(ann, notes)["unchanged"] == 3
+
+
+def test_a_text_whose_front_matter_cannot_be_read_goes_to_nobody(ann: Node, notes: Path) -> None:
+    (notes / "diary.md").write_text("---\naudience: private\n\n# Diary\n\nsecret\n")
+    done = ann.run("import", str(notes), "--to", "public", "--yes", "--json")
+    assert done.returncode == 1
+    assert "line 1: the front matter" in done.stdout
+    refused = ann.run("publish", str(notes / "diary.md"), "--to", "public")
+    assert refused.returncode == 1
+    assert "line 1: the front matter" in refused.stderr
+    assert "Diary" not in _titles(ann, "public")
+    (notes / "diary.md").write_text("\n---\nAudience: private\n...\n# Diary\n\nsecret\n")
+    assert ann.pkn("publish", str(notes / "diary.md"), "--to", "public")["audience"] == "private"
+
+
+def test_a_file_that_failed_is_named_once(ann: Node, notes: Path) -> None:
+    (notes / "dangling.md").symlink_to(notes / "nowhere.md")
+    shown = ann.run("import", str(notes), "--yes")
+    assert shown.stdout.count("dangling.md") == 1
+    assert "links to nothing" in shown.stdout

@@ -1,0 +1,86 @@
+"""Large own files, which stay where they lie: what is said and done when they have changed or are gone."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import CommandFailed, Node, running, trust_each_other, wait_for
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "film.bin"
+    path.write_bytes(b"\0" + random.Random(7).randbytes(3 * 2**20))
+    return path
+
+
+@pytest.mark.parametrize("audience", ["public", "trusted"])
+def test_a_copy_comes_from_a_peer_when_the_original_is_gone(
+    audience: str, film: Path, tmp_path: Path
+) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    bytes_then = film.read_bytes()
+    with running(ann, ben):
+        ben.connect(ann)
+        trust_each_other(ann, ben)
+        item = ann.pkn("publish", str(film), "--to", audience)["id"]
+        wait_for("Ben to have heard of it", lambda: ben.run("show", item, "--local").returncode == 0)
+        ben.pkn("get", item, "-o", str(tmp_path / "copy.bin"))
+        film.rename(tmp_path / "elsewhere.bin")
+        shown = ann.pkn("show", item, "--local")
+        assert shown["have_payload"] is False
+        assert str(film) in shown["lost_original"]
+        assert "film.bin cannot be read" in ann.run("show", item, "--local").stderr
+        assert "on this machine, held" in ann.run("show", item, "--local").stdout
+        ann.pkn("get", item, "-o", str(tmp_path / "again.bin"))
+        assert (tmp_path / "again.bin").read_bytes() == bytes_then
+        assert ann.pkn("show", item)["lost_original"] is None
+        assert ann.pkn("verify")["bad"] == []
+
+
+def test_without_a_copy_it_is_said_what_happened_and_a_file_that_is_back_is_good(
+    film: Path, tmp_path: Path
+) -> None:
+    ann = Node("Ann", tmp_path)
+    with running(ann):
+        item = ann.pkn("publish", str(film))["id"]
+        film.rename(tmp_path / "elsewhere.bin")
+        with pytest.raises(CommandFailed, match="put the file back"):
+            ann.pkn("get", item, "-o", str(tmp_path / "again.bin"))
+        verified = ann.run("verify")
+        assert verified.returncode == 1
+        assert "film.bin" in verified.stdout
+        assert "import it as it is now" in verified.stdout
+        (tmp_path / "elsewhere.bin").rename(film)
+        ann.pkn("get", item, "-o", str(tmp_path / "again.bin"))
+        assert ann.pkn("verify")["bad"] == []
+
+
+def test_the_state_of_an_earlier_version_is_not_bad_but_no_longer_here(film: Path, tmp_path: Path) -> None:
+    ann = Node("Ann", tmp_path / "home")
+    with running(ann):
+        ann.pkn("import", str(film), "--yes")
+        film.write_bytes(film.read_bytes() + b"more")
+        assert ann.run("verify").returncode == 1
+        assert ann.pkn("import", str(film), "--yes")["imported"] == 1
+        verified = ann.pkn("verify")
+        assert (verified["bad"], verified["gone"]) == ([], 1)
+        assert "1 earlier content no longer here" in ann.run("verify").stdout
+
+
+def test_a_file_that_was_let_go_of_is_taken_in_again(film: Path, tmp_path: Path) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    with running(ann, ben):
+        ben.connect(ann)
+        ann.pkn("import", str(film), "--to", "public", "--yes")
+        [item] = ann.pkn("list")["items"]
+        film.rename(tmp_path / "elsewhere.bin")
+        with pytest.raises(CommandFailed, match="nobody who is online"):
+            ann.pkn("get", item["id"], "-o", str(tmp_path / "again.bin"), "--timeout", "2")
+        (tmp_path / "elsewhere.bin").rename(film)
+        ann.pkn("import", str(film), "--yes")
+        assert ann.pkn("show", item["item"])["have_payload"] is True
+        assert ann.pkn("verify")["bad"] == []
