@@ -25,6 +25,7 @@ BENCHMARKS = (
     "primitives",
     "catching_up",
     "index",
+    "reconciliation",
 )
 
 
