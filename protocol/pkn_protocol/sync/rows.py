@@ -101,6 +101,16 @@ class ConnectionRoot:
             self.replace_row(key, old, new)
         self.at = at
 
+    def add(self, other: ConnectionRoot) -> None:
+        """Have the rows of another root too; they have none in common."""
+        self._rows += other._rows
+        self._value = (self._value + other._value) % _MODULUS
+
+    def take(self, other: ConnectionRoot) -> None:
+        """Be without the rows of another root, which had been added."""
+        self._rows -= other._rows
+        self._value = (self._value - other._value) % _MODULUS
+
     def digest(self, key: bytes) -> bytes:
         """What goes over the wire, under the key of a comparison."""
         whole = self._rows.to_bytes(8, "big") + self._value.to_bytes(SUM_BYTES, "big")
