@@ -24,40 +24,47 @@ class _Part:
     ordered: bool
     size: int
 
-    def goes_with(self, other: _Part) -> bool:
-        return self.how is other.how and self.ordered is other.ordered
-
 
 class Arrivals:
     """One connection's. While a batch is stored the next gathers, so that the slower the disk is, the fewer
     transactions it has to do."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Part] = deque()
+        self._ordered: deque[_Part] = deque()
+        self._others: deque[_Part] = deque()
         self._storing: dict[int, _Part] = {}
         self.count = 0
         """Records that are not on disk yet."""
 
     def put(self, blocks: Sequence[bytes], how: How, *, ordered: bool) -> None:
         if blocks:
-            self._waiting.append(_Part(tuple(blocks), how, ordered, sum(map(len, blocks))))
+            queue = self._ordered if ordered else self._others
+            queue.append(_Part(tuple(blocks), how, ordered, sum(map(len, blocks))))
             self.count += len(blocks)
 
-    def next_batch(self, number: int) -> tuple[bytes, ...] | None:
-        """What to store next, under that number; None while enough is under way, or nothing waits."""
-        if not self._waiting or len(self._storing) >= MOST_BATCHES:
-            return None
-        first = self._waiting[0]
-        if self._storing and (first.ordered or any(part.ordered for part in self._storing.values())):
-            return None
+    def next_batch(self, number: int, *, only_ordered: bool) -> tuple[bytes, ...] | None:
+        """What to store next, under that number; None while enough is under way, or nothing waits.
+
+        `only_ordered`: what the others may need is still on its way.
+        """
+        if self._ordered:
+            queue = self._ordered
+            if self._storing:
+                return None
+        else:
+            queue = self._others
+            ordered_under_way = any(part.ordered for part in self._storing.values())
+            if not queue or only_ordered or ordered_under_way or len(self._storing) >= MOST_BATCHES:
+                return None
+        first = queue[0]
         blocks: list[bytes] = []
         size = 0
-        while self._waiting and self._waiting[0].goes_with(first):
-            part = self._waiting[0]
-            too_many = len(blocks) + len(part.blocks) > STORED_AT_ONCE
-            if blocks and (too_many or size + part.size > STORED_BYTES_AT_ONCE):
+        while queue and queue[0].how is first.how:
+            too_many = len(blocks) + len(queue[0].blocks) > STORED_AT_ONCE
+            if blocks and (too_many or size + queue[0].size > STORED_BYTES_AT_ONCE):
                 break
-            blocks += self._waiting.popleft().blocks
+            part = queue.popleft()
+            blocks += part.blocks
             size += part.size
         self._storing[number] = _Part(tuple(blocks), first.how, first.ordered, size)
         return tuple(blocks)

@@ -84,6 +84,11 @@ class Fetching:
         return not self._queue and not self._under_way
 
     @property
+    def standing_under_way(self) -> bool:
+        """Whether standing records are still to come, without which others may say nothing."""
+        return any(one.standing for one in self._under_way.values())
+
+    @property
     def requested(self) -> int:
         """Records that are asked for and have not come."""
         return sum(max(0, len(one.names) - one.blocks) for one in self._under_way.values())

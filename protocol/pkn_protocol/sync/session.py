@@ -51,6 +51,8 @@ from pkn_protocol.sync.wants import Wanted
 
 MOST_UNSTORED = 2048
 """Records of one peer that were asked for or have come, and are not on disk: two batches."""
+WANT_PATIENCE_MS = 30_000
+"""For the other side's first want; without it nothing can be compared."""
 MOST_WAITING = 64
 """Records by devices that are not known yet; standing records of their authors may be on their way."""
 PASSED_OVER_MS = 1000
@@ -103,6 +105,7 @@ class Session:
         self._waiting: dict[bytes, None] = {}
         self._giving: dict[int, AuthorId] = {}
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
+        self._want_until = 0
         self._settling = False
         self._compare_again = False
         self._settled = 0
@@ -123,6 +126,7 @@ class Session:
         if self.meeting.author in self._shared.horizon.blocked:
             self._close(CloseCode.BLOCKED, "not welcome here")
             return
+        self._want_until = now + WANT_PATIENCE_MS
         self._arrivals.put([self.meeting.device_block], How.FETCHED, ordered=True)
         self.out.append(ReadGrants(self.conn))
         self._prove()
@@ -258,10 +262,13 @@ class Session:
     def timer(self, now: int) -> None:
         for number in self._fetching.overdue(now):
             self._fetching.failed(number)
+        if not self._wanting.ready and now >= self._want_until:
+            self._close(CloseCode.GOING_AWAY, "nothing was said of what is wanted")
         self._go_on(now)
 
     def deadline(self) -> int | None:
-        times = (self._comparing.deadline(), self._fetching.deadline())
+        want = None if self._wanting.ready else self._want_until
+        times = (self._comparing.deadline(), self._fetching.deadline(), want)
         return min((time for time in times if time is not None), default=None)
 
     def push(self, records: Iterable[RecordFacts]) -> None:
@@ -397,7 +404,12 @@ class Session:
             self.out.append(Request(self.conn, number, fetch))
 
     def _store_next(self) -> None:
-        while (blocks := self._arrivals.next_batch(number := next(self._numbers))) is not None:
+        first = self._fetching.standing_under_way
+        while True:
+            number = next(self._numbers)
+            blocks = self._arrivals.next_batch(number, only_ordered=first)
+            if blocks is None:
+                return
             self.out.append(StoreBatch(self.conn, number, blocks, self._wanting.wanted.keys()))
 
     def _settle(self, now: int) -> None:
