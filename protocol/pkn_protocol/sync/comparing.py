@@ -126,7 +126,8 @@ class Comparing:
         if self._own is not None and now >= self._own.heard + PATIENCE_MS:
             self._own = None
             self._next_check = now + COMPARE_EVERY_MS
-        if self._next_check is not None and now >= self._next_check:
+        # A time far ahead was named before the clock was set back.
+        if self._next_check is not None and not now < self._next_check <= now + COMPARE_EVERY_MS:
             self._due = True
         if self._own is not None or self._begin_with_root or not self._due or now < self._not_before:
             return

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId
+from pkn_protocol.sync.compare import Effects
 from pkn_protocol.sync.facts import ConnectionId, RowsQuery
 from pkn_protocol.sync.rows import Key
 
@@ -88,7 +89,7 @@ class Compute:
 
     conn: ConnectionId
     number: int
-    work: Callable[[], object]
+    work: Callable[[], Effects]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ class ReadGrants:
 
 @dataclass(frozen=True, slots=True)
 class OpenGrants:
-    """Grants that the peer gave; where keys are new, `circles_changed` follows."""
+    """Grants that the peer gave; where keys are new, `circles_changed` follows. Answered with
+    `grants_opened`."""
 
     conn: ConnectionId
     blocks: tuple[bytes, ...]
@@ -152,11 +154,8 @@ class WakeAt:
     time: int
 
 
-Effect: TypeAlias = (
-    Send
-    | Request
-    | Reply
-    | Close
+WorkEffect: TypeAlias = (
+    Request
     | StoreBatch
     | ReadRows
     | ReadIds
@@ -166,6 +165,7 @@ Effect: TypeAlias = (
     | LookUpShorts
     | ReadGrants
     | OpenGrants
-    | InStep
-    | WakeAt
 )
+"""What takes time, and has an answer."""
+ConnectionEffect: TypeAlias = Send | Reply | Close | InStep | WorkEffect
+Effect: TypeAlias = ConnectionEffect | WakeAt

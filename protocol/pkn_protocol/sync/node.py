@@ -149,6 +149,10 @@ class SyncNode:
         """The answer to `ReadGrants`; empty where none is meant for this peer."""
         return self._with(conn, now, lambda session: session.grants_read(blocks))
 
+    def grants_opened(self, conn: ConnectionId, now: int) -> list[Effect]:
+        """The answer to `OpenGrants`, after `circles_changed`."""
+        return self._with(conn, now, lambda session: session.grants_opened())
+
     def published(self, records: Sequence[RecordFacts], now: int) -> list[Effect]:
         """Records that were written here are on disk (grants are given otherwise)."""
         if records:
@@ -173,6 +177,12 @@ class SyncNode:
         self._shared.circles = circles
         for session in self._open():
             session.circles_changed(now)
+        return self._effects(now)
+
+    def grants_due(self, now: int) -> list[Effect]:
+        """Somebody is trusted who was not, or new grants were written: members shall have them."""
+        for session in self._open():
+            session.grants_due()
         return self._effects(now)
 
     def dropped(self, conn: ConnectionId, now: int) -> list[Effect]:

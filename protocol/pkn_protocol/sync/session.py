@@ -51,6 +51,8 @@ from pkn_protocol.sync.wants import Wanted
 
 MOST_UNSTORED = 2048
 """Records of one peer that were asked for or have come, and are not on disk: two batches."""
+MOST_ASKED = 8
+"""Messages of the peer that the store or a thread still works on, beside comparisons and batches."""
 WANT_PATIENCE_MS = 30_000
 """For the other side's first want; without it nothing can be compared."""
 MOST_WAITING = 64
@@ -60,6 +62,8 @@ PASSED_OVER_MS = 1000
 MOST_FRUITLESS = 6
 """Doublings: about a minute, when the claims of others have ended."""
 _REASON_CHARS = 200
+MOST_STRAYS = 4096
+"""Ids of further such records, which are fetched again when there is room."""
 UNKNOWN_DEVICE = "its device is not known"
 
 
@@ -103,9 +107,12 @@ class Session:
         self._fetching = Fetching(shared.claims)
         self._arrivals = Arrivals()
         self._waiting: dict[bytes, None] = {}
+        self._strays: dict[Cid, None] = {}
         self._giving: dict[int, AuthorId] = {}
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
         self._want_until = 0
+        self._introduced = False
+        self._asked = 0
         self._settling = False
         self._compare_again = False
         self._settled = 0
@@ -115,7 +122,7 @@ class Session:
     @property
     def is_full(self) -> bool:
         """Whether nothing more of the peer should be read for now."""
-        return self._comparing.is_full or self._arrivals.count > MOST_UNSTORED
+        return self._comparing.is_full or self._arrivals.count > MOST_UNSTORED or self._asked >= MOST_ASKED
 
     @property
     def progress(self) -> Progress:
@@ -128,7 +135,6 @@ class Session:
             return
         self._want_until = now + WANT_PATIENCE_MS
         self._arrivals.put([self.meeting.device_block], How.FETCHED, ordered=True)
-        self.out.append(ReadGrants(self.conn))
         self._prove()
         self._tell_wants()
         if self.meeting.outbound:
@@ -210,6 +216,7 @@ class Session:
         self._go_on(now)
 
     def placed(self, places: Mapping[Cid, RowName], now: int) -> None:
+        self._asked -= 1
         with _Fault(self):
             self._wanting.refuse(places)
             if places:
@@ -218,6 +225,10 @@ class Session:
 
     def stored(self, number: int, outcome: Stored, now: int) -> None:
         self._arrivals.stored(number)
+        if not self._introduced:
+            # A grant is made for devices that are known.
+            self._introduced = True
+            self.grants_due()
         for reason, ids in outcome.refused.items():
             for at in range(0, len(ids), m.MOST_FETCHED):
                 self._say(m.Refused(tuple(ids[at : at + m.MOST_FETCHED]), reason[:_REASON_CHARS]))
@@ -227,11 +238,15 @@ class Session:
                 self._say(m.Push(own, part))
         if any(record.standing for record in outcome.added) and self._waiting:
             waiting, self._waiting = tuple(self._waiting), {}
+            self._strays.clear()
             self._arrivals.put(waiting, How.PUSHED, ordered=True)
         self._wait_for_devices(outcome.unknown)
         if outcome.fault is not None:
             self._close(outcome.fault.code, outcome.fault.reason)
         self._go_on(now)
+
+    def grants_opened(self) -> None:
+        self._asked -= 1
 
     def grants_read(self, blocks: Sequence[bytes]) -> None:
         if blocks:
@@ -244,12 +259,15 @@ class Session:
         if self.meeting.author in self._shared.horizon.blocked:
             self._close(CloseCode.BLOCKED, "not welcome here")
             return
-        self.out.append(ReadGrants(self.conn))
         before = self._wanting.wanted.keys()
         self._tell_wants()
         if self._wanting.wanted.keys() - before:
             self._comparing.set_due()
         self._go_on(now)
+
+    def grants_due(self) -> None:
+        """Somebody is trusted who was not, or new grants were written."""
+        self.out.append(ReadGrants(self.conn))
 
     def circles_changed(self, now: int) -> None:
         self._prove()
@@ -307,6 +325,7 @@ class Session:
     def _on_message(self, message: m.Message, now: int) -> None:
         match message:
             case m.Want():
+                self._want_until = now + WANT_PATIENCE_MS
                 if self._wanting.hear(message):
                     self._comparing.wants_changed()
                     if self._wanting.peer.number > 1:
@@ -316,10 +335,12 @@ class Session:
                     self._comparing.wants_changed()
                     self._comparing.set_due()
             case m.Grants():
+                self._asked += 1
                 self.out.append(OpenGrants(self.conn, message.blocks))
             case m.Push():
                 self._on_push(message)
             case m.Refused():
+                self._asked += 1
                 self.out.append(Place(self.conn, next(self._numbers), message.ids))
             case m.Unsupported():
                 pass
@@ -359,18 +380,18 @@ class Session:
         if not self._waiting:
             # A comparison that is under way may have been made before the device was known there.
             self._refuse_waiting_at = self._settled + (2 if self._settling else 1)
-        too_many = []
         for block in blocks:
             if len(self._waiting) < MOST_WAITING:
                 self._waiting[block] = None
-            elif block not in self._waiting:
-                too_many.append(block)
-        self._refuse_unknown(too_many)
+            elif len(self._strays) < MOST_STRAYS and block not in self._waiting:
+                self._strays[dag_cbor_cid(block)] = None
         # Their devices are standing records, which a comparison finds.
         self._comparing.set_due()
 
-    def _refuse_unknown(self, blocks: Iterable[bytes]) -> None:
-        ids = tuple(map(dag_cbor_cid, blocks))
+    def _refuse_unknown(self) -> None:
+        ids = (*map(dag_cbor_cid, self._waiting), *self._strays)
+        self._waiting.clear()
+        self._strays.clear()
         for at in range(0, len(ids), m.MOST_FETCHED):
             self._say(m.Refused(ids[at : at + m.MOST_FETCHED], UNKNOWN_DEVICE))
 
@@ -417,10 +438,9 @@ class Session:
             return
         self._settling = False
         self._settled += 1
-        if self._waiting and self._settled >= self._refuse_waiting_at:
+        if self._waiting and self._settled >= self._refuse_waiting_at and not self._fetching.passed_over:
             # All that the peer has was fetched, and nothing says whose these devices are.
-            waiting, self._waiting = list(self._waiting), {}
-            self._refuse_unknown(waiting)
+            self._refuse_unknown()
         if self._compare_again:
             self._compare_again = False
             self._comparing.set_due()

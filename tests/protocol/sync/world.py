@@ -343,7 +343,7 @@ class Node:
         except ChannelError as error:
             self.do(self.machine.compute_failed(effect.conn, error, self.now))
         else:
-            self.do(self.machine.computed(effect.conn, effect.number, result, self.now))  # type: ignore[arg-type]
+            self.do(self.machine.computed(effect.conn, effect.number, result, self.now))
 
     def _store(self, conn: int, number: int, blocks: Sequence[bytes], wanted: Iterable[AuthorId]) -> None:
         outcome = self._stored(blocks, set(wanted))
