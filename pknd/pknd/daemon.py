@@ -253,9 +253,7 @@ class Daemon:
     async def _request(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
         match message:
             case m.Fetch():
-                async for part in self.sync.peer_of(link).give_records(
-                    message, self.queries.forwarder.passed_on
-                ):
+                async for part in self.sync.give_records(link, message, self.queries.forwarder.passed_on):
                     yield part
             case m.Ask():
                 async for answers in self.queries.answer(link, message):
@@ -287,7 +285,7 @@ class Daemon:
         return block if allowed else None
 
     def _may_see(self, link: PeerLink, scope: bytes) -> bool:
-        return self.sync.peer_of(link).may_see(scope)
+        return self.sync.may_see(link, scope)
 
     def _in_step(self, device: DeviceId) -> bool:
         peer = self.sync.peers().get(device)

@@ -24,6 +24,7 @@ from pknd.store.erasure import IDLE_SECONDS, Eraser
 from pknd.store.failures import translated
 from pknd.store.files import BlockFiles
 from pknd.store.readers import ReaderPool
+from pknd.store.row_feed import RowFeed
 from pknd.store.writer import GroupWriter
 
 T = TypeVar("T")
@@ -47,8 +48,14 @@ class Store:
         self._readers = ReaderPool(self.path)
         self._eraser = Eraser(connection, self.path, self.files, self._readers)
         self._eraser.erase(however_large=False)
+        self.rows = RowFeed(connection)
         self._writer = GroupWriter(
-            connection, self.path, after_commit=self._committed, when_idle=self._when_idle
+            connection,
+            self.path,
+            before_commit=self.rows.before_commit,
+            undone=self.rows.failed,
+            after_commit=self._committed,
+            when_idle=self._when_idle,
         )
         self._closed = False
 
@@ -146,6 +153,7 @@ class Store:
             raise translated(error, self.path) from error
 
     def _committed(self) -> float | None:
+        self.rows.after_commit()
         return IDLE_SECONDS if self._eraser.is_due or not index.is_tidy(self._connection) else None
 
     def _when_idle(self) -> float | None:

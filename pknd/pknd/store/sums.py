@@ -59,8 +59,10 @@ def sums_at(
     *,
     at: int,
     floor: tuple[int, Cid] | None,
+    uneven: set[AuthorId] | None = None,
 ) -> dict[Row, PeriodSum]:
-    """The sums of an author's periods that have records at an instant, from a floor on.
+    """The sums of an author's periods that have records at an instant, from a floor on. `uneven` takes the
+    author if some of the kept sums had to be corrected.
 
     Whole periods come from the kept sums, corrected for the few records that have expired by the instant or
     lie ahead of it; the one period that the floor cuts is summed from its ids. Standing records have no
@@ -81,6 +83,8 @@ def sums_at(
         ):
             row = Row(scope, author, period)
             found[row] = found[row].without_id(cid)
+            if uneven is not None:
+                uneven.add(author)
         if floor is not None:
             _cut(db, found, scope, author, at, floor)
     return {row: total for row, total in found.items() if total.count}

@@ -45,8 +45,10 @@ class Job:
 class GroupWriter:
     """Owns the writer's connection while it runs.
 
-    `after_commit` is called in the writer's thread before results are given out and returns how many seconds
-    later `when_idle` wants to be called; None when there is nothing to do. `when_idle` returns the same.
+    In the writer's thread `before_commit` is called at the end of each transaction of a group, and `undone`
+    where that comes to nothing; `after_commit` is called before results are given out and returns how many
+    seconds later `when_idle` wants to be called; None when there is nothing to do. `when_idle` returns the
+    same.
     """
 
     def __init__(
@@ -54,12 +56,16 @@ class GroupWriter:
         connection: sqlite3.Connection,
         path: Path,
         *,
+        before_commit: Callable[[], None],
+        undone: Callable[[], None],
         after_commit: Callable[[], float | None],
         when_idle: Callable[[], float | None],
     ) -> None:
         self.commits = 0
         self._connection = connection
         self._path = path
+        self._before_commit = before_commit
+        self._undone = undone
         self._after_commit = after_commit
         self._when_idle = when_idle
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -158,8 +164,10 @@ class GroupWriter:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 self._run(job)
+            self._before_commit()
             connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
+            self._undone()
             failure = translated(error, self._path)
             for job in jobs:
                 job.error = failure

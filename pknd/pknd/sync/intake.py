@@ -26,14 +26,17 @@ _PEOPLE_KINDS = frozenset({"profile", "vouch", "device"})
 
 @dataclass(slots=True)
 class Taken:
-    """What became of a batch: `added` are records that travel, standing ones first."""
+    """What became of a batch: `added` are records that travel, standing ones first; `known` were held
+    already; `unknown` are blocks by devices that are not known (yet). `fault`: a block is no valid record;
+    the others were stored."""
 
     added: list[Record] = field(default_factory=list)
+    known: list[Cid] = field(default_factory=list)
     refused: dict[str, list[Cid]] = field(default_factory=dict)
     retractions: list[bytes] = field(default_factory=list)
-    unknown_device: bool = False
+    unknown: list[bytes] = field(default_factory=list)
     people_changed: bool = False
-    floors_changed: bool = False
+    fault: ChannelError | None = None
 
 
 class Intake:
@@ -53,25 +56,17 @@ class Intake:
         self._quota = quota
 
     async def take(self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool]) -> Taken:
-        """Store what is wanted and valid.
-
-        Raises:
-            ChannelError: a block is no valid record; its sender is at fault, and nothing of it is kept.
-        """
-        new = await self._env.store.read(
-            lambda db: [block for block in blocks if not is_held(db, dag_cbor_cid(block))]
-        )
+        """Store what is wanted and valid, in one transaction."""
         taken = Taken()
-        checked, bad = await asyncio.to_thread(self._check, new, wanted, taken)
+        new = await self._env.store.read(lambda db: _new(db, blocks, taken))
+        checked = await asyncio.to_thread(self._check, new, wanted, taken)
         if checked:
             await self._store(checked, taken)
-        if bad is not None:
-            raise bad
         return taken
 
     def _check(
         self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool], taken: Taken
-    ) -> tuple[list[Arrival], ChannelError | None]:
+    ) -> list[Arrival]:
         epochs = self._epochs()
         checked: list[Arrival] = []
         for block in blocks:
@@ -92,12 +87,12 @@ class Intake:
             except TooNew:
                 taken.refused.setdefault("too new", []).append(dag_cbor_cid(block))
             except (RecordError, BadEncoding, CannotOpen) as error:
-                # What was good before it is kept; the sender is charged for this one.
-                return checked, ChannelError(CloseCode.BAD_RECORD, f"a record that is not valid: {error}")
+                # The sender pays for this one; the others may be anybody's, and are kept.
+                taken.fault = ChannelError(CloseCode.BAD_RECORD, f"a record that is not valid: {error}")
         checked.sort(
             key=lambda one: (one.record.kind != "device", not one.record.is_standing, one.record.time)
         )
-        return checked, None
+        return checked
 
     async def _store(self, checked: Sequence[Arrival], taken: Taken) -> None:
         now, near = self._env.now(), self._near()
@@ -111,23 +106,25 @@ class Intake:
                 elif outcome.status is Status.REFUSED:
                     taken.refused.setdefault(outcome.reason, []).append(one.record.id)
                 elif outcome.status is Status.UNKNOWN_DEVICE:
-                    taken.unknown_device = True
+                    taken.unknown.append(one.record.block)
+                elif outcome.status is Status.KNOWN:
+                    taken.known.append(one.record.id)
                 elif outcome.status is Status.RETRACTED and outcome.by is not None:
                     retraction = get(db, outcome.by)
                     if retraction is not None and retraction.scope == b"":
                         taken.retractions.append(retraction.record.block)
             for author in {one.record.author for one in checked}:
-                taken.floors_changed |= self._keep_quota(db, author)
+                self._keep_quota(db, author)
 
         await self._env.store.write(work)
 
-    def _keep_quota(self, db: sqlite3.Connection, author: AuthorId) -> bool:
+    def _keep_quota(self, db: sqlite3.Connection, author: AuthorId) -> None:
         quota = self._quota(author)
         if quota is None:
-            return False
+            return
         held = held_of(db, author)
         if held.bytes <= quota.bytes and (quota.records is None or held.records <= quota.records):
-            return False
+            return
         entries = (
             Entry(time, Cid(cid), length)
             for time, cid, length in db.execute(
@@ -137,7 +134,17 @@ class Intake:
             )
         )
         floor = floor_of(entries, quota)
-        if floor is None:
-            return False
-        forget_below(db, author, Floor(*floor))
-        return True
+        if floor is not None:
+            forget_below(db, author, Floor(*floor))
+
+
+def _new(db: sqlite3.Connection, blocks: Sequence[bytes], taken: Taken) -> list[bytes]:
+    """Those that are not held; a few reads spare many signatures."""
+    new = []
+    for block in blocks:
+        cid = dag_cbor_cid(block)
+        if is_held(db, cid):
+            taken.known.append(cid)
+        else:
+            new.append(block)
+    return new

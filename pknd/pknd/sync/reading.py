@@ -1,0 +1,131 @@
+"""What the machines of synchronisation ask of the store, as work for its readers' threads."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+
+from pkn_protocol.records.ids import AuthorId, Cid, ShortId
+from pkn_protocol.records.model import Grant, Record, Sealed
+from pkn_protocol.sync.effects import ReadRecords
+from pkn_protocol.sync.facts import PUBLIC_SCOPE, RecordFacts, RowName, RowsQuery, RowsRead
+from pkn_protocol.sync.rows import Key
+from pkn_protocol.sync.sums import PeriodSum
+from pknd.store.records import get, ids_of_short
+from pknd.store.retract import retraction_of
+from pknd.store.row_feed import RowFeed
+from pknd.store.sums import Row, ids_of_row, sums_at
+
+PassedOn = Callable[[Cid], tuple[bytes, bytes] | None]
+"""Records that are not held but were answers to a forwarded query, each with the block of its author's
+device."""
+
+
+def facts_of(record: Record) -> RecordFacts:
+    scope = record.body.tag if isinstance(record.body, Sealed | Grant) else PUBLIC_SCOPE
+    return RecordFacts(record.id, record.author, scope, record.time, record.is_standing, record.block)
+
+
+def read_rows(db: sqlite3.Connection, query: RowsQuery, feed: RowFeed) -> RowsRead:
+    """The rows that a connection compares, with the version of the snapshot."""
+    version = feed.version_of(db)
+    table: dict[Key, tuple[int, bytes]] = {}
+    uneven: set[AuthorId] = set()
+    refused: dict[AuthorId, list[RowName]] = {}
+    for name in query.refused:
+        refused.setdefault(name.author, []).append(name)
+    for author, floor in query.authors.items():
+        scopes = query.scopes_of(author)
+        totals = sums_at(db, author, scopes, at=query.at, floor=floor, uneven=uneven)
+        for name in refused.get(author, ()):
+            row = Row(*name)
+            if row in totals:
+                totals[row] = _without(db, totals[row], row, query.refused[name], query)
+        hashed = query.pair.hash(author)
+        for row, total in totals.items():
+            if total.count:
+                table[(row.scope, hashed, row.period)] = (total.count, total.digest())
+    return RowsRead(table, version, frozenset(uneven))
+
+
+def read_ids(db: sqlite3.Connection, rows: Sequence[Key], query: RowsQuery) -> dict[Key, list[Cid]]:
+    """The ids of these rows, newest first."""
+    authors = {query.pair.hash(author): author for author in query.authors}
+    found: dict[Key, list[Cid]] = {}
+    for scope, hashed, period in rows:
+        author = authors.get(hashed)
+        if author is None or scope not in query.scopes_of(author):
+            continue
+        refused = query.refused.get(RowName(scope, author, period), frozenset())
+        ids = ids_of_row(db, Row(scope, author, period), at=query.at, floor=query.authors[author])
+        found[(scope, hashed, period)] = [cid for cid in ids if cid not in refused]
+    return found
+
+
+def read_records(
+    db: sqlite3.Connection, wanted: ReadRecords, passed_on: PassedOn
+) -> tuple[list[bytes], list[Cid]]:
+    """Blocks, and the whole ids that are missing; what may not be seen is missing like what is not held."""
+    blocks: dict[bytes, None] = {}
+    missing: list[Cid] = []
+    named = [
+        cid for author, shorts in wanted.named for short in shorts for cid in ids_of_short(db, author, short)
+    ]
+    for cid in (*wanted.ids, *named):
+        found = _givable(db, cid, wanted.scopes)
+        if found is not None:
+            if wanted.devices:
+                blocks.update(dict.fromkeys(_device_blocks(db, cid)))
+            blocks[found] = None
+            continue
+        others = passed_on(cid)
+        if others is None:
+            missing.append(cid)
+        else:
+            blocks.update(dict.fromkeys(reversed(others)))
+    return list(blocks), missing
+
+
+def places_of(db: sqlite3.Connection, ids: Sequence[Cid]) -> dict[Cid, RowName]:
+    """The rows of those records that are held and travel."""
+    found: dict[Cid, RowName] = {}
+    for cid in ids:
+        row = db.execute("SELECT scope, author, period FROM record WHERE id = ? AND wire", (cid,)).fetchone()
+        if row is not None:
+            found[cid] = RowName(row[0], AuthorId(row[1]), row[2])
+    return found
+
+
+def held_shorts(db: sqlite3.Connection, author: AuthorId, shorts: Sequence[ShortId]) -> set[ShortId]:
+    """Those that name a record which is held, or was retracted."""
+    return {short for short in shorts if ids_of_short(db, author, short)}
+
+
+def _without(
+    db: sqlite3.Connection, total: PeriodSum, row: Row, refused: Collection[Cid], query: RowsQuery
+) -> PeriodSum:
+    for cid in ids_of_row(db, row, at=query.at, floor=query.authors[row.author]):
+        if cid in refused:
+            total = total.without_id(cid)
+    return total
+
+
+def _givable(db: sqlite3.Connection, cid: Cid, scopes: Collection[bytes]) -> bytes | None:
+    held = get(db, cid)
+    if held is None:
+        by = retraction_of(db, cid)
+        held = get(db, by) if by is not None else None
+    if held is None or held.record.audience is not None or held.scope not in scopes:
+        return None
+    return held.record.block
+
+
+def _device_blocks(db: sqlite3.Connection, cid: Cid) -> list[bytes]:
+    return [
+        block
+        for (block,) in db.execute(
+            "SELECT other.block FROM record JOIN device ON device.author = record.author"
+            " JOIN record AS other ON other.id = device.record WHERE record.id = ?",
+            (cid,),
+        )
+    ]
