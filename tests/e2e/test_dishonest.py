@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from pkn_protocol.channel import messages as m
+from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
+from pkn_protocol.records.ids import did_key
 from pkn_protocol.records.model import Record, Retraction
+from pkn_protocol.text.analysis import analyse
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.store.records import is_held
@@ -32,6 +36,44 @@ async def titles(daemon: Daemon, words: str) -> list[str]:
     last = [update async for update in daemon.queries.query(request)][-1]
     assert last.final and last.result.peers_answered == 1
     return [hit.title for hit in last.result.hits]
+
+
+async def test_a_strangers_question_is_answered_and_not_passed_on(tmp_path: Path) -> None:
+    ann, near, stranger = Inside("Ann", tmp_path), Liar("near"), Liar("stranger")
+    async with ann.running() as daemon, linked(near, daemon), linked(stranger, daemon) as link:
+        await daemon.items.publish(PublishRequest(text="# Turbulence here", audience="public"))
+        await daemon.people.trust(did_key(near.party.author), petname="near")
+        assert len(await asked(link, number=1)) == 1
+        assert near.asked == []
+        await daemon.people.trust(did_key(stranger.party.author), petname="no stranger")
+        assert len(await asked(link, number=2)) == 1
+        assert [question.query_id for question in near.asked] == [bytes([2]) * 16]
+
+
+async def asked(link: Link, *, number: int) -> list[m.AnswerHit]:
+    """What a peer's daemon answers to a question about turbulence."""
+    term = m.QueryTerm("turbulence", tuple(analyse("turbulence", "en")), 1)
+    ask = m.Ask(
+        query_id=bytes([number]) * 16,
+        text="turbulence",
+        terms=(term,),
+        phrases=(),
+        excluded=(),
+        excluded_phrases=(),
+        documents=1,
+        mean_length=1,
+        limit=10,
+        nodes=32,
+        most_bytes=65536,
+        hops=2,
+        timeout_ms=2000,
+        seen=(),
+    )
+    hits: list[m.AnswerHit] = []
+    async for reply in link.stream(ask, timeout_s=5):
+        assert isinstance(reply, m.Answers)
+        hits += reply.hits
+    return hits
 
 
 async def taken(one: Inside, record: Record) -> None:

@@ -137,9 +137,10 @@ class Queries:
 
     async def answer(self, link: PeerLink, ask: m.Ask) -> AsyncIterator[m.Answers]:
         """What this machine's disk has for a peer's query, of what that peer may see; then what those have
-        whom the asker does not reach."""
+        whom the asker does not reach, if the asker is within the horizon: each question of a stranger would
+        become one to everybody around otherwise."""
         hits = await self._env.store.read(lambda db: self._answer(db, link, ask))
-        forwards = ask.hops > 0 and ask.nodes > 0
+        forwards = ask.hops > 0 and ask.nodes > 0 and link.peer.author in self._view().distances
         yield m.Answers(tuple(hits), asked=1, more=forwards)
         if forwards:
             more, asked = await self.forwarder.forward(link, ask)
