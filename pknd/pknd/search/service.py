@@ -14,7 +14,7 @@ from pkn_protocol.control.query import Hit, Mark, QueryRequest, QueryResult, Sco
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Record
-from pkn_protocol.search.documents import text_score
+from pkn_protocol.search.documents import text_score, without_sketch
 from pkn_protocol.search.fanout import (
     AskPeer,
     Budget,
@@ -291,7 +291,8 @@ class Queries:
             record = held.record
             if cid in refused or record.author in view.blocked or not admits(state.wanted, record):
                 continue
-            text = text_score(record, state.query, state.statistics)
+            found_by = without_sketch(record) if record.author in view.doubted else record
+            text = text_score(found_by, state.query, state.statistics)
             if text is None:
                 continue
             ranked = rank(
