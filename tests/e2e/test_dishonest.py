@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pkn_protocol.channel import messages as m
-from pkn_protocol.control.items import PublishRequest
+from pkn_protocol.control.items import EditRequest, PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
 from pkn_protocol.records.ids import did_key
 from pkn_protocol.records.model import Record, Retraction
@@ -159,9 +159,14 @@ async def test_no_honest_text_is_taken_for_a_lie(tmp_path: Path) -> None:
             path = tmp_path / name
             path.write_bytes(data)
             await a.items.publish(PublishRequest(path=str(path), audience="public"))
+        noted = PublishRequest(url="https://example.org/flow", text="Turbulence, read.", audience="public")
+        marked = await a.items.publish(noted)
+        for change in (EditRequest(title="Another title"), EditRequest(text="Turbulence, read again.")):
+            marked = await a.items.edit(marked.id, change)
+        await a.items.publish(PublishRequest(url="https://example.org/air", audience="public"))
         await b.people.trust(did_key(a.people.view.me), petname="Ann")
         await b.dial("127.0.0.1", a.network.port, None)
-        await until("all summaries", lambda: len(rows(ben)) == len(files))
+        await until("all summaries", lambda: len(rows(ben)) == len(files) + 3)
         for rowid in rows(ben):
             held = ben.env.store.read_now(lambda db, rowid=rowid: get_row(db, rowid))  # type: ignore[misc]
             assert held is not None

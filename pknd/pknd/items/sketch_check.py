@@ -79,4 +79,4 @@ class SketchCheck:
             return True
         # Retracted meanwhile, or no text: an item whose payload is none has no sketch to be believed either,
         # but says nothing about others of its author.
-        return text is None or agrees_with_text(item.sketch, item.title, text, item.lang)
+        return text is None or agrees_with_text(item.sketch, item.title, text, item.lang, item.url)
