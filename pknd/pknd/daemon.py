@@ -30,6 +30,7 @@ from pknd.items.fetching import Fetcher
 from pknd.items.importing import Importer
 from pknd.items.publisher import Publisher
 from pknd.items.service import Items
+from pknd.items.sketch_check import SketchCheck
 from pknd.items.summaries import Holders
 from pknd.items.verifying import Verifier
 from pknd.items.work import LongWork
@@ -129,8 +130,13 @@ class Daemon:
             announce=sync.announce,
             check_room=retention.check_own,
         )
+        self.sketches = SketchCheck(env, found_out=people.refresh)
         self.fetcher = fetcher = Fetcher(
-            env, lambda: list(self.network.links.values()), lambda: people.view, retention
+            env,
+            lambda: list(self.network.links.values()),
+            lambda: people.view,
+            retention,
+            self.sketches.content_came,
         )
         people.wire(publisher, changed=self._people_changed, online=self._authors_online)
         sync.on_arrival(self._arrived)
@@ -151,6 +157,7 @@ class Daemon:
                 loops = {
                     "sync": sync.run,
                     "fetch": fetcher.run,
+                    "sketches": self.sketches.run,
                     "dial": dialer.run,
                     "watch": self._watch().run,
                     "maintain": self._maintain,

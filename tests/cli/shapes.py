@@ -85,6 +85,7 @@ HIT = Hit(
     have_payload=True,
     sources=(DEVICE,),
     verified=True,
+    doubted=False,
     score=3.25,
     passage="The boundary layer turns turbulent.",
     marks=(Mark(4, 12), Mark(13, 18)),

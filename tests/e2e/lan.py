@@ -34,6 +34,10 @@ class Host:
         ip("-n", self.name, "address", "add", f"{address}/24", "dev", self._inside)
         ip("-n", self.name, "link", "set", self._inside, "up")
 
+    def add_address(self, address: str) -> None:
+        """A further address, with the length of its prefix."""
+        ip("-n", self.name, "address", "add", address, "dev", self._inside, "nodad")
+
     def join(self, bridge: str) -> None:
         ip("link", "set", self._outside, "master", bridge)
 

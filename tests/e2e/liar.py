@@ -7,8 +7,8 @@ from typing import Any
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.codec import sign_record
-from pkn_protocol.records.ids import Cid
-from pkn_protocol.records.model import Body, Item, Record
+from pkn_protocol.records.ids import Cid, raw_cid
+from pkn_protocol.records.model import Body, Item, Payload, Record
 from pkn_protocol.sync.wants import PairKey
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
@@ -32,12 +32,18 @@ class Liar:
     def note(self, title: str, *, time: int, words: str | None = None, **more: Any) -> Record:
         """A public note; its sketch is of `words`, where they are given."""
         item = {name: more.pop(name) for name in ("tags", "payload", "excerpt") if name in more}
-        sketch = make_sketch(analyse(title if words is None else words, "en"))
+        sketch = make_sketch(analyse(title if words is None else f"{title}\n{words}", "en"))
         return self.sign("note", Item(title, lang="en", sketch=sketch, **item), time=time, **more)
 
     def hash_for(self, link: Link) -> bytes:
         """What the peer's author is called on this connection."""
         return PairKey.of(self.party.device_key, link.peer.device).hash(self.party.author)
+
+    def text(self, text: str) -> Payload:
+        """The payload of a text, which can be fetched from here."""
+        block = text.encode()
+        self.party.blocks[raw_cid(block)] = block
+        return Payload("text/plain", len(block), raw_cid(block))
 
     async def push(self, link: Link, records: Sequence[Record]) -> None:
         """Once the other side has said what it wants; before, it drops what it is sent."""

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from pkn_protocol.channel import messages as m
+from pkn_protocol.control.items import EditRequest, PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
+from pkn_protocol.records.ids import did_key
 from pkn_protocol.records.model import Record, Retraction
+from pkn_protocol.text.analysis import analyse
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
-from pknd.store.records import is_held
+from pknd.store.records import get_row, is_held
 from tests.e2e.inside import Inside, until
 from tests.e2e.liar import Liar
 
@@ -32,6 +36,44 @@ async def titles(daemon: Daemon, words: str) -> list[str]:
     last = [update async for update in daemon.queries.query(request)][-1]
     assert last.final and last.result.peers_answered == 1
     return [hit.title for hit in last.result.hits]
+
+
+async def test_a_strangers_question_is_answered_and_not_passed_on(tmp_path: Path) -> None:
+    ann, near, stranger = Inside("Ann", tmp_path), Liar("near"), Liar("stranger")
+    async with ann.running() as daemon, linked(near, daemon), linked(stranger, daemon) as link:
+        await daemon.items.publish(PublishRequest(text="# Turbulence here", audience="public"))
+        await daemon.people.trust(did_key(near.party.author), petname="near")
+        assert len(await asked(link, number=1)) == 1
+        assert near.asked == []
+        await daemon.people.trust(did_key(stranger.party.author), petname="no stranger")
+        assert len(await asked(link, number=2)) == 1
+        assert [question.query_id for question in near.asked] == [bytes([2]) * 16]
+
+
+async def asked(link: Link, *, number: int) -> list[m.AnswerHit]:
+    """What a peer's daemon answers to a question about turbulence."""
+    term = m.QueryTerm("turbulence", tuple(analyse("turbulence", "en")), 1)
+    ask = m.Ask(
+        query_id=bytes([number]) * 16,
+        text="turbulence",
+        terms=(term,),
+        phrases=(),
+        excluded=(),
+        excluded_phrases=(),
+        documents=1,
+        mean_length=1,
+        limit=10,
+        nodes=32,
+        most_bytes=65536,
+        hops=2,
+        timeout_ms=2000,
+        seen=(),
+    )
+    hits: list[m.AnswerHit] = []
+    async for reply in link.stream(ask, timeout_s=5):
+        assert isinstance(reply, m.Answers)
+        hits += reply.hits
+    return hits
 
 
 async def taken(one: Inside, record: Record) -> None:
@@ -63,3 +105,80 @@ async def test_what_was_taken_back_or_replaced_or_lies_ahead_does_not_return_wit
         ann.offset = 30 * MINUTE
         found = await titles(daemon, "turbulence")
         assert sorted(found) == ["Turbulence, said", "Turbulence, soon", "Turbulence, tomorrow"]
+
+
+async def test_whose_sketch_is_not_of_its_text_is_found_by_titles_and_tags_alone(tmp_path: Path) -> None:
+    ann, liar = Inside("Ann", tmp_path), Liar("liar")
+    when = ann.now() - 1000
+    lie = liar.note(
+        "Bread", words="turbulence " * 9, time=when, payload=liar.text("of flour"), tags=("dough",)
+    )
+    other = liar.note("Rolls", words="turbulence of rolls", time=when + 1)
+    later = liar.note("Buns", words="turbulence of buns", time=when + 2)
+    unseen = liar.note("Cakes", words="turbulence of cakes", time=when + 3)
+    async with ann.running() as daemon, linked(liar, daemon) as link:
+        await liar.push(link, [lie, other])
+        await taken(ann, other)
+        assert sorted(await titles(daemon, "turbulence")) == ["Bread", "Rolls"]
+        # Texts of those who are trusted are fetched unasked.
+        await daemon.people.trust(did_key(liar.party.author), petname="liar")
+        await until("the lie to be found out", lambda: bool(daemon.people.view.doubted))
+        assert await titles(daemon, "turbulence") == []
+        assert await titles(daemon, "dough") == ["Bread"]
+        assert await titles(daemon, "rolls") == ["Rolls"]
+        person = await daemon.people.person("liar")
+        assert person.doubted
+        await liar.push(link, [later])
+        await taken(ann, later)
+        liar.records = [unseen]
+        assert await titles(daemon, "turbulence") == []
+        assert await titles(daemon, "cakes") == ["Cakes"]
+    async with ann.running() as daemon, linked(liar, daemon):
+        assert await titles(daemon, "turbulence") == []
+        request = QueryRequest(query="buns", scope=Scope.LOCAL)
+        [hit] = [update async for update in daemon.queries.query(request)][-1].result.hits
+        assert (hit.title, hit.doubted) == ("Buns", True)
+
+
+async def test_no_honest_text_is_taken_for_a_lie(tmp_path: Path) -> None:
+    ann, ben = Inside("Ann", tmp_path), Inside("Ben", tmp_path)
+    files = {
+        "plain.txt": b"Turbulence,\r\nsaid in two lines.\r\n",
+        "front.md": b"---\ntitle: Turbulence in front\ntags: [flow, air]\nlang: de\n---\n# Other\n\nWirbel.",
+        "bom.md": b"\xef\xbb\xbf# With a mark\n\nturbulence",
+        "long.md": b"# " + b"turbulence and more " * 60 + b"\n\nA title that is cut.",
+        "page.html": b"<html><title>Turbulence</title><body><p>of the air &amp; water</p></body></html>",
+        "data.json": b'{"turbulence": ["in", "json"]}',
+        "japanese.md": "# 乱流\n\n乱流の研究".encode(),
+        "large.txt": b"turbulence of the boundary layer " * 4000,
+        "latin.txt": "Wirbelst\u00e4rke \u00fcber alles".encode("latin-1"),
+        "empty.md": b"# Only a heading\n",
+    }
+    async with ann.running() as a, ben.running() as b:
+        for name, data in files.items():
+            path = tmp_path / name
+            path.write_bytes(data)
+            await a.items.publish(PublishRequest(path=str(path), audience="public"))
+        noted = PublishRequest(url="https://example.org/flow", text="Turbulence, read.", audience="public")
+        marked = await a.items.publish(noted)
+        for change in (EditRequest(title="Another title"), EditRequest(text="Turbulence, read again.")):
+            marked = await a.items.edit(marked.id, change)
+        await a.items.publish(PublishRequest(url="https://example.org/air", audience="public"))
+        await b.people.trust(did_key(a.people.view.me), petname="Ann")
+        await b.dial("127.0.0.1", a.network.port, None)
+        await until("all summaries", lambda: len(rows(ben)) == len(files) + 3)
+        for rowid in rows(ben):
+            held = ben.env.store.read_now(lambda db, rowid=rowid: get_row(db, rowid))  # type: ignore[misc]
+            assert held is not None
+            assert await b.fetcher.fetch(held, 10.0), held.record.body
+            assert await b.sketches.check(rowid), held.record.body
+        assert b.people.view.doubted == frozenset()
+
+
+def rows(one: Inside) -> list[int]:
+    return [
+        rowid
+        for (rowid,) in one.env.store.read_now(
+            lambda db: db.execute("SELECT record FROM payload ORDER BY record").fetchall()
+        )
+    ]

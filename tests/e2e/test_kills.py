@@ -113,7 +113,15 @@ def check(node: Node, published: Published) -> None:
 
 
 def everything(node: Node) -> Iterator[dict[str, object]]:
-    yield from node.control.get("/v1/items", [("limit", "100000")])["items"]
+    """All items, a page after the other."""
+    cursor: str | None = None
+    while True:
+        more = [] if cursor is None else [("cursor", cursor)]
+        page = node.control.get("/v1/items", [("limit", "1000"), *more])
+        yield from page["items"]
+        cursor = page.get("cursor")
+        if cursor is None:
+            return
 
 
 def kill_often(folder: Path, kills: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,29 @@ def test_a_host_that_gets_another_address_while_connected_is_connected_again_soo
             anna.publish("# Swifts\n\nSwifts sleep on the wing.", "--to", "public")
             wait_for("Anna's note to come to Bruno", lambda: bruno.titles("swifts") == ["Swifts"], seconds=20)
             assert bruno.events("network.changed")
+
+
+def test_who_leaves_says_goodbye_and_is_dialled_no_more_under_that_name(tmp_path: Path) -> None:
+    with local_network() as lan:
+        bridge = lan.bridge()
+        anna = HostNode("Anna", tmp_path, lan.host(bridge, "10.73.4.1"))
+        bruno = HostNode("Bruno", tmp_path, lan.host(bridge, "10.73.4.2"))
+        with running(anna, bruno):
+            wait_for("Anna and Bruno to meet", lambda: anna.online() == bruno.online() == 1)
+            bruno.stop()
+            wait_for("Anna to hear of it", lambda: bool(anna.events("peer.gone")))
+
+
+def test_addresses_of_ipv6_that_others_can_use_are_told_and_those_of_one_link_are_not() -> None:
+    with local_network() as lan:
+        host = lan.host(lan.bridge(), "10.73.5.1")
+        host.add_address("fd73::5:1/64")
+        program = "from pknd.discovery.mdns import interface_addresses_6 as f; print(*f())"
+        done = subprocess.run(
+            ["ip", "netns", "exec", host.name, sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout.split() == ["fd73::5:1"]

@@ -46,7 +46,7 @@ def _print_all(app: App, known: People) -> None:
             [
                 person_ref(one.id, one.petname),
                 _called(one),
-                "self" if one.trust is Trust.SELF else standing(one.trust, one.distance),
+                "self" if one.trust is Trust.SELF else _standing(one),
                 one.items,
                 one.devices,
                 seen(one).removeprefix("seen "),
@@ -62,6 +62,10 @@ def _called(person: Person) -> str:
     if person.trust is not Trust.SELF:
         return person_name(person.petname, person.name)
     return f"{harmless(person.name or '')} (you)".strip()
+
+
+def _standing(one: Person) -> str:
+    return standing(one.trust, one.distance) + (", summaries false" if one.doubted else "")
 
 
 COMMAND = people

@@ -40,6 +40,8 @@ def _about(hit: Hit) -> list[str]:
     parts = [author_of(hit)]
     if hit.trust is not Trust.SELF:
         parts.append(distance_name(hit.distance, blocked=hit.trust is Trust.BLOCKED))
+    if hit.doubted:
+        parts.append("summaries found false")
     parts.append(age(hit.time))
     if hit.kind != "note":
         parts.append(harmless(hit.kind))

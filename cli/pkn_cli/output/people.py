@@ -27,6 +27,8 @@ def print_person(person: Person) -> None:
 def trust_line(person: Person) -> str:
     """Trust and distance, and who vouches."""
     parts = [standing(person.trust, person.distance)]
+    if person.doubted:
+        parts.append("summaries found false")
     if person.vouched:
         parts.append("you vouch for them")
     if person.vouched_by:

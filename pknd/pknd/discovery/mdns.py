@@ -30,6 +30,7 @@ _MOST_RESOLVING = 16
 _MOST_WAITING = 256
 """Instances that wait to be resolved; a flood beyond that is passed over."""
 _MOST_ADDRESSES = 8
+_MOST_ANNOUNCED_6 = 2
 OWN_SECONDS = 5.0
 """An announcement that has not come back after so long does not: it is sent three times within a second."""
 _STOP_SECONDS = 1.0
@@ -106,6 +107,8 @@ class LocalDiscovery:
         everywhere = host is None or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         addresses = interface_addresses() if everywhere or host is None else [host]
         self._loopback = all(map(_is_loopback, addresses))
+        # Told over IPv4, which the same machines hear; who has no IPv4 here is told by hand.
+        further = [] if self._loopback or not everywhere else interface_addresses_6()
         try:
             _check_own(addresses)
             self._zeroconf = AsyncZeroconf(interfaces=addresses, ip_version=_version(addresses))
@@ -113,7 +116,7 @@ class LocalDiscovery:
                 SERVICE,
                 f"{self._instance}.{SERVICE}",
                 port=port,
-                addresses=[_packed(address) for address in addresses],
+                addresses=[_packed(address) for address in (*addresses, *further)],
                 server=f"{self._instance}.local.",
                 properties={"v": "1", "id": blinded_id(self._device, self._instance).hex()},
             )
@@ -190,6 +193,14 @@ def interface_addresses() -> list[str]:
     ]
     outside = [address for address in found if not address.startswith("127.")]
     return outside or found
+
+
+def interface_addresses_6() -> list[str]:
+    """Some IPv6 addresses at which others may reach this machine: neither loopback nor of one link alone, and
+    few enough to leave room for those of IPv4."""
+    found = [ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, tuple)]
+    usable = [a for a in found if not (a.startswith("fe80:") or ipaddress.ip_address(a).is_loopback)]
+    return usable[:_MOST_ANNOUNCED_6]
 
 
 def read_announcement(name: str, info: ServiceInfo, *, loopback: bool) -> Found | None:

@@ -10,7 +10,7 @@ from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import guess_language
-from pkn_protocol.text.sketch import Sketch, encode_sketch, sketch_of
+from pkn_protocol.text.sketch import Sketch, encode_sketch, item_text, sketch_of
 from pknd.capture.captured import ANALYSED_TEXT_BYTES, Captured, excerpt_of
 from pknd.capture.language import language_note
 
@@ -38,10 +38,11 @@ def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
     if captured.text is None:
         return Analysed(title, captured.lang, None, "")
     text = analysed_part(captured.text)
-    lang = captured.lang or guess_language(title + "\n" + text, default_lang)
+    whole = item_text(title, text, captured.url)
+    lang = captured.lang or guess_language(whole, default_lang)
     shown = text if captured.excerpt is None else captured.excerpt
     excerpt = clipped(excerpt_of(shown, captured.title), limits.EXCERPT_BYTES)
-    return Analysed(title, lang, sketch_of(analyse(title + "\n" + text, lang)), excerpt)
+    return Analysed(title, lang, sketch_of(analyse(whole, lang)), excerpt)
 
 
 def notes_on(captured: Captured) -> tuple[str, ...]:

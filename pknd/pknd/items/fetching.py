@@ -50,7 +50,8 @@ class Room(Protocol):
 
 
 class Fetcher:
-    """One fetch an item at a time; those who want the same item wait for the same fetch."""
+    """One fetch an item at a time; those who want the same item wait for the same fetch. `completed` is told
+    the row of each record whose content came."""
 
     def __init__(
         self,
@@ -58,8 +59,10 @@ class Fetcher:
         links: Callable[[], Sequence[PeerLink]],
         view: Callable[[], PeopleView],
         room: Room,
+        completed: Callable[[int], None] = lambda record: None,
     ) -> None:
         self._env = env
+        self._completed = completed
         self._links = links
         self._view = view
         self._room = room
@@ -166,6 +169,7 @@ class Fetcher:
             await self._keep(wanted.cid, block, held.rowid)
         rowid = held.rowid
         await self._env.store.write(lambda db: set_complete(db, rowid))
+        self._completed(rowid)
         return True
 
     async def _is_here(self, walk: PayloadWalk, wanted: WantedBlock) -> bool:

@@ -52,4 +52,5 @@ def summary_of(db: sqlite3.Connection, held: Held, view: PeopleView, holders: Ho
         have_payload=have,
         sources=holders.of(record.author, have=have),
         verified=True,
+        doubted=record.author in view.doubted,
     )

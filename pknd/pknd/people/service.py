@@ -222,4 +222,5 @@ def _person(
         vouched_by=tuple(
             did_key(other) for other in sorted(view.trusted) if author in view.vouches.get(other, frozenset())
         ),
+        doubted=author in view.doubted,
     )

@@ -10,6 +10,7 @@ from pkn_protocol.control.people import Trust
 from pkn_protocol.records.ids import AuthorId, did_key
 from pkn_protocol.trust.graph import distances, weights
 from pkn_protocol.trust.quotas import Quota, author_quotas
+from pknd.store.doubted import all_doubted
 from pknd.store.people import Opinion, claimed_names, opinions, vouches
 
 
@@ -24,6 +25,8 @@ class PeopleView:
     vouches: Mapping[AuthorId, frozenset[AuthorId]]
     quotas: Mapping[AuthorId, Quota]
     weights: Mapping[AuthorId, float]
+    doubted: frozenset[AuthorId] = frozenset()
+    """Those whose sketches are not believed."""
 
     def trust(self, author: AuthorId) -> Trust:
         if author == self.me:
@@ -73,4 +76,5 @@ def read_view(db: sqlite3.Connection, me: AuthorId, *, max_disk: int) -> PeopleV
         vouches=given,
         quotas=author_quotas(me, trusted, blocked, given, max_disk=max_disk),
         weights=weights(me, trusted, blocked, given),
+        doubted=all_doubted(db),
     )

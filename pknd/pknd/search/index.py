@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pkn_protocol.records.model import Record
-from pkn_protocol.search.documents import terms_of
+from pkn_protocol.search.documents import terms_of, without_sketch
 from pkn_protocol.text.sketch import Sketch
 from pknd.search import recent, runs
 from pknd.search.postings import Codes, Terms, Words, are_public, documents_of, postings_of
+from pknd.store.doubted import doubted_among
 from pknd.store.rows import insert_rows, select_in
 
 
@@ -40,8 +41,14 @@ def add_document(
 
 
 def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> None:
-    """Make many records findable, in the caller's transaction."""
-    found = [(one, terms_of(one.record, one.sketch)) for one in documents]
+    """Make many records findable, in the caller's transaction; by their sketches where they are believed."""
+    doubted = doubted_among(db, {one.record.author for one in documents})
+    found = [
+        (one, terms_of(without_sketch(one.record)))
+        if one.record.author in doubted
+        else (one, terms_of(one.record, one.sketch))
+        for one in documents
+    ]
     add_terms(
         db,
         [Terms(one.rowid, terms.classes, terms.length, one.public) for one, terms in found],

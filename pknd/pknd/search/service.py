@@ -14,7 +14,7 @@ from pkn_protocol.control.query import Hit, Mark, QueryRequest, QueryResult, Sco
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Record
-from pkn_protocol.search.documents import text_score
+from pkn_protocol.search.documents import text_score, without_sketch
 from pkn_protocol.search.fanout import (
     AskPeer,
     Budget,
@@ -137,9 +137,10 @@ class Queries:
 
     async def answer(self, link: PeerLink, ask: m.Ask) -> AsyncIterator[m.Answers]:
         """What this machine's disk has for a peer's query, of what that peer may see; then what those have
-        whom the asker does not reach."""
+        whom the asker does not reach, if the asker is within the horizon: each question of a stranger would
+        become one to everybody around otherwise."""
         hits = await self._env.store.read(lambda db: self._answer(db, link, ask))
-        forwards = ask.hops > 0 and ask.nodes > 0
+        forwards = ask.hops > 0 and ask.nodes > 0 and link.peer.author in self._view().distances
         yield m.Answers(tuple(hits), asked=1, more=forwards)
         if forwards:
             more, asked = await self.forwarder.forward(link, ask)
@@ -290,7 +291,8 @@ class Queries:
             record = held.record
             if cid in refused or record.author in view.blocked or not admits(state.wanted, record):
                 continue
-            text = text_score(record, state.query, state.statistics)
+            found_by = without_sketch(record) if record.author in view.doubted else record
+            text = text_score(found_by, state.query, state.statistics)
             if text is None:
                 continue
             ranked = rank(

@@ -83,7 +83,8 @@ class Person:
     """`id` is the did:key, `name` what the person claims to be called, `petname` the user's own choice.
 
     `distance` is 0 self, 1 trusted, 2 and 3 vouched for, None beyond the horizon. `vouched` says that we
-    vouch; `vouched_by` lists the did:keys of trusted people who do.
+    vouch; `vouched_by` lists the did:keys of trusted people who do. `doubted`: a text was fetched whose
+    sketch was not of that text, so that what is theirs is found by titles and tags alone.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Person:
     last_seen: int | None
     vouched: bool
     vouched_by: tuple[str, ...] = ()
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

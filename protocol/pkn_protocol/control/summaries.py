@@ -26,7 +26,8 @@ class ItemSummary:
 
     `author_name` is the petname where there is one, else the claimed name, and then `author_claimed` is
     true. `sources` are the devices known to hold the content. `verified`: the record's signature was
-    checked, and the passage (if any) against the content's digest.
+    checked, and the passage (if any) against the content's digest. `doubted`: the author's sketches are not
+    believed (see `Person`).
     """
 
     id: str
@@ -48,6 +49,7 @@ class ItemSummary:
     have_payload: bool
     sources: tuple[str, ...]
     verified: bool
+    doubted: bool
 
 
 @dataclass(frozen=True, slots=True)

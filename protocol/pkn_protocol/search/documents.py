@@ -6,7 +6,7 @@ An asker scores every answer by this and never by what the answerer claims.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.query import Query, Term
@@ -59,6 +59,12 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
         classes.setdefault(stem, 0)
     # A length that a code stands for, so that an index can keep the code.
     return Terms(classes, length_of_code(length_code(max(length, len(extra), 1))))
+
+
+def without_sketch(record: Record) -> Record:
+    """The record as it is found when its author's sketches are not believed: by title, name and tags."""
+    item = record.body
+    return replace(record, body=replace(item, sketch=None)) if isinstance(item, Item) else record
 
 
 def best_class(term: Term, classes: Mapping[int, int]) -> int | None:

@@ -143,9 +143,15 @@ def _decode_stems(packed: bytes, count: int) -> dict[int, int]:
     return classes
 
 
-def agrees_with_text(blob: bytes, title: str, text: str, lang: str) -> bool:
-    """Whether a sketch is the one of this title and text: what a reader checks before believing it."""
-    return make_sketch(analyse(title + "\n" + text, lang)) == blob
+def item_text(title: str, content: str, url: str | None = None) -> str:
+    """The text of an item, of which its sketch is made: title, content, and the address that it is about."""
+    return "\n".join((title, content) if url is None else (title, content, url))
+
+
+def agrees_with_text(blob: bytes, title: str, content: str, lang: str, url: str | None = None) -> bool:
+    """Whether a sketch is the one of this title, content and address: what a reader checks to go on believing
+    it."""
+    return make_sketch(analyse(item_text(title, content, url), lang)) == blob
 
 
 def length_code(length: int) -> int:
