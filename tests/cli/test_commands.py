@@ -277,6 +277,14 @@ def test_tags_are_counted(run: Run, daemon: FakeDaemon) -> None:
     assert run("tags").stdout.split() == ["tag", "items", "physics/fluids", "12", "1e5", "1"]
 
 
+def test_show_does_not_print_the_source_of_a_web_page(run: Run, ask: Ask, daemon: FakeDaemon) -> None:
+    daemon.on("GET", "/v1/items/x", replace(DETAIL, media_type="text/html", text="<p>Thin</p>"))
+    result = run("show", "x")
+    assert "<p>" not in result.stdout
+    assert "pkn get h2kq7xmv3a -o FILE.html" in result.stderr
+    assert ask("show", "x")["text"] == "<p>Thin</p>"
+
+
 def test_show_prints_fields_and_text(run: Run, ask: Ask, daemon: FakeDaemon) -> None:
     evil = replace(DETAIL, text="one\n\x1b[2Jtwo\u202e\n", title="T\nU")
     daemon.on("GET", "/v1/items/h2kq7xmv3a", evil)
