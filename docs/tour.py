@@ -58,7 +58,7 @@ STEPS = (
     ),
     Step("anna", "cat sourdough.md"),
     Step("anna", "pkn publish sourdough.md --to public"),
-    Step("anna", "pkn import gardens/ada --to public --yes"),
+    Step("anna", "pkn import demo/gardens/ada --to public --yes"),
     Step("bruno", "pkn up --name Bruno", text="Bruno starts his. They find each other by mDNS."),
     Step("bruno", "pkn peers", shows=r"Anna.*online.*ms"),
     Step(
@@ -69,11 +69,12 @@ STEPS = (
         "disk answers. Anna is a stranger to him, and what she says ranks lower.",
     ),
     Step(
-        "bruno",
-        "pkn trust {anna} anna --yes",
-        text="They compare the six words of their fingerprints (on a terminal pkn asks for it), and trust "
-        "each other.",
+        "anna",
+        "pkn id",
+        text="They read the six words of their fingerprints to each other (on a terminal pkn asks for it), "
+        "and trust each other.",
     ),
+    Step("bruno", "pkn trust {anna} anna --yes"),
     Step("anna", "pkn trust {bruno} bruno --yes"),
     Step(
         "anna",
@@ -106,7 +107,7 @@ class Tour:
         self.folder = folder
         self.names: dict[str, str] = {}
         (folder / "sourdough.md").write_text(NOTE, encoding="utf-8")
-        shutil.copytree(ROOT / "demo" / "gardens", folder / "gardens")
+        shutil.copytree(ROOT / "demo" / "gardens", folder / "demo" / "gardens")
         for who in ("anna", "bruno"):
             (folder / f"home-{who}").mkdir(mode=0o700)
             (folder / f"home-{who}" / "config.toml").write_text('listen = "127.0.0.1:0"\n', encoding="utf-8")

@@ -136,6 +136,36 @@ def test_since_counts_back(since: str, days: float, run: Run, daemon: FakeDaemon
     assert abs(NOW - daemon.body()["since"] - days * 86_400_000) < 3_700_000
 
 
+def test_a_time_back_that_cannot_be_read_names_those_that_can(run: Run, daemon: FakeDaemon) -> None:
+    result = run("query", "drag", "--since", "20s")
+    assert result.exit_code == 2
+    assert "12h, 7d, 2w, 3m, 1y" in result.stderr
+
+
+def test_an_exclusion_that_looks_like_an_option_is_told(run: Run, daemon: FakeDaemon) -> None:
+    daemon.stream("POST", "/v1/query", _result())
+    result = run("query", "drag", "-l", "3")
+    assert daemon.body()["query"] == "drag -l 3"
+    assert "-l was taken for a word that must not occur; there is an option --limit" in result.stderr
+
+
+def test_an_option_behind_the_words_is_not_suggested_in_its_own_place(run: Run, daemon: FakeDaemon) -> None:
+    result = run("query", "--", "drag", "--limit")
+    assert result.exit_code == 2
+    assert "--limit must come before --" in result.stderr
+    assert result.stderr.count("--limit") == 1
+
+
+def test_a_long_title_does_not_widen_every_row(run: Run, daemon: FakeDaemon) -> None:
+    long = replace(SUMMARY, title="word " * 60)
+    daemon.on("GET", "/v1/items", ItemList((SUMMARY, long)))
+    _, short, wide = run("list").stdout.splitlines()
+    assert len(short) < 140
+    assert "word " * 59 in wide
+    daemon.on("POST", "/v1/items", replace(PUBLISHED, title="word " * 60))
+    assert len(run("publish", "-", text="x").stdout) < 140
+
+
 def test_since_takes_a_date(run: Run, daemon: FakeDaemon) -> None:
     daemon.stream("POST", "/v1/query", _result())
     run("query", "drag", "--since", "2026-03-01T00:00:00+00:00")
@@ -245,6 +275,14 @@ def test_a_long_list_is_put_together_from_pages(ask: Ask, daemon: FakeDaemon) ->
 def test_tags_are_counted(run: Run, daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/tags", Tags((TagCount("physics/fluids", 12), TagCount("1e5", 1))))
     assert run("tags").stdout.split() == ["tag", "items", "physics/fluids", "12", "1e5", "1"]
+
+
+def test_show_does_not_print_the_source_of_a_web_page(run: Run, ask: Ask, daemon: FakeDaemon) -> None:
+    daemon.on("GET", "/v1/items/x", replace(DETAIL, media_type="text/html", text="<p>Thin</p>"))
+    result = run("show", "x")
+    assert "<p>" not in result.stdout
+    assert "pkn get h2kq7xmv3a -o FILE.html" in result.stderr
+    assert ask("show", "x")["text"] == "<p>Thin</p>"
 
 
 def test_show_prints_fields_and_text(run: Run, ask: Ask, daemon: FakeDaemon) -> None:

@@ -14,7 +14,7 @@ from tests.cli.daemon import FakeDaemon
 from tests.cli.shapes import HIT
 
 FORBIDDEN = {
-    *("aiohttp", "asyncio", "sqlite3", "sqlite_utils", "zeroconf", "cryptography", "yaml", "frontmatter"),
+    *("aiohttp", "asyncio", "sqlite3", "sqlite_utils", "zeroconf", "cryptography", "yaml"),
     *("nacl", "cbrrr", "base58", "mnemonic", "Stemmer", "puremagic", "tomlkit", "tomllib"),
     *("rich", "tabulate", "wcwidth", "platformdirs", "importlib.metadata"),
     *("subprocess", "tempfile", "unittest", "logging", "multiprocessing", "concurrent.futures", "difflib"),

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pknd.main import HOME_IN_USE
+
 _START = """
 import asyncio, sys, time
 from pknd import main
@@ -89,7 +91,7 @@ def test_a_second_daemon_on_one_home_is_refused(tmp_path: Path) -> None:
     with started("until_asked", "--home", home) as process:
         second = run_to_end("until_asked", "--home", home)
         assert f"process {process.pid}" in second.stderr
-    assert second.returncode == 1
+    assert second.returncode == HOME_IN_USE
     assert second.stderr.startswith("pknd: another daemon")
     assert second.stderr.count("\n") == 1
 

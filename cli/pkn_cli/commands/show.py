@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from pkn_cli.client import path_of
@@ -16,6 +18,8 @@ from pkn_protocol.control.items import ItemDetail, TextState
 
 _DEFAULT_SECONDS = 5.0
 _MOST_SECONDS = 600.0
+# Its source is not for readers.
+_HTML = "text/html"
 
 
 @command(
@@ -44,7 +48,10 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
         app.print_json(reply)
         return
     detail = read(ItemDetail, reply)
-    _print(list(detail_lines(detail)))
+    source = detail.media_type == _HTML and detail.text is not None
+    _print(list(detail_lines(replace(detail, text=None) if source else detail)))
+    if source:
+        app.note(f"its content is a web page: {app.typed(f'get {item_ref(detail.id)} -o FILE.html')}")
     if detail.lost_original is not None:
         app.note(
             f"pkn: {detail.lost_original}; {app.typed(f'get {item_ref(detail.id)} -o FILE')} looks for a copy"
