@@ -166,7 +166,7 @@ class Daemon:
                     loops["mdns"] = self._announce
                 running = [tasks.create_task(kept_up(name, loop)) for name, loop in loops.items()]
                 await self._remember_peers()
-                log.event("daemon.ready", pid=os.getpid())
+                log.event("daemon.ready", version=version("pknd"), home=env.home, pid=os.getpid())
                 await self._stop.wait()
                 for task in running:
                     task.cancel()

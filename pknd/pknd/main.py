@@ -51,7 +51,14 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
                 LogFormat(given.log_format),
                 file=home.log if given.background else None,
             )
-            log.event("daemon.starting", version=version("pknd"), home=home.folder, pid=os.getpid())
+            # In the foreground the log is stderr, where a refusal stands alone.
+            log.event(
+                "daemon.starting",
+                LogLevel.INFO if given.background else LogLevel.DEBUG,
+                version=version("pknd"),
+                home=home.folder,
+                pid=os.getpid(),
+            )
             asyncio.run(_supervised(run or _daemon(), config, home))
             log.event("daemon.stopped")
         finally:

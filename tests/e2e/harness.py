@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pkn_cli.client import ControlClient
+from pkn_protocol.control.socket_rules import socket_path
 
 PKN = Path(sys.executable).with_name("pkn")
 START_SECONDS = 60.0
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 40.0
 
 
 class CommandFailed(AssertionError):
@@ -70,6 +71,10 @@ class Node:
     def answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended: {self.log_path.read_text()[-2000:]}")
+        if not Path(socket_path(str(self.home), os.geteuid())).exists():
+            # Not worth a process yet.
+            time.sleep(0.01)
+            return False
         return self.run("status", "--json").returncode == 0
 
     def stop(self) -> float:

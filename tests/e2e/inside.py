@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pknd.config_file import ConfigFile
 from pknd.daemon import Daemon
@@ -16,7 +17,9 @@ from pknd.home import open_home
 from pknd.people.keys import open_keys
 from pknd.store.store import Store
 
-DEADLINE_SECONDS = 20.0
+T = TypeVar("T")
+
+DEADLINE_SECONDS = 40.0
 
 
 class Inside:
@@ -61,4 +64,13 @@ async def until(what: str, happened: Callable[[], bool]) -> None:
     while not happened():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}")
+        await asyncio.sleep(0.005)
+
+
+async def until_so(what: str, asked: Callable[[], Awaitable[T]], expected: T) -> None:
+    """Ask until the answer is the expected one, or fail at the deadline and say what it was."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (answer := await asked()) != expected:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}: {answer!r}")
         await asyncio.sleep(0.005)

@@ -132,7 +132,7 @@ def test_what_keeps_it_from_starting_is_one_line(
     tmp_path: Path, prepare: Callable[[Path], None], run: str, arguments: tuple[str, ...], said: str
 ) -> None:
     prepare(tmp_path / "home")
-    done = run_to_end(run, "--home", str(tmp_path / "home"), "--log-level", "error", *arguments)
+    done = run_to_end(run, "--home", str(tmp_path / "home"), *arguments)
     assert done.returncode == 1
     assert said in done.stderr
     assert done.stderr.startswith("pknd: ")

@@ -65,7 +65,8 @@ def _options(name: str | None, listen: str | None, no_mdns: bool) -> list[str]:
 
 def _is_new(home: Path) -> bool:
     """No identity was made here yet, and no settings that say its name."""
-    if (home / "keys" / "device.key").exists():
+    if any((home / "keys" / name).exists() for name in ("device.key", "author.key", "author.pub")):
+        # Where one of them is lost, the daemon says so.
         return False
     import tomllib
 

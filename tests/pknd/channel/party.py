@@ -54,6 +54,8 @@ class Heard:
     messages: list[m.Message] = field(default_factory=list)
     violations: list[LinkEnd] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    blocks: list[Cid] = field(default_factory=list)
+    """Those that were asked for."""
 
 
 class Party:
@@ -67,10 +69,12 @@ class Party:
         versions: tuple[int, int] = (1, 1),
         near: bool = True,
         partials: Path | None = None,
+        device_key: Ed25519Key | None = None,
+        author_key: Ed25519Key | None = None,
     ) -> None:
         self.name = name
-        self.device_key = key_of(f"{name} device")
-        author_key = key_of(f"{name} author")
+        self.device_key = device_key or key_of(f"{name} device")
+        author_key = author_key or key_of(f"{name} author")
         self.author = AuthorId(author_key.public)
         self.device = DeviceId(self.device_key.public)
         self.heard = Heard()
@@ -153,6 +157,7 @@ class Party:
         self._tell()
 
     async def _block(self, link: Link, cid: Cid) -> bytes | None:
+        self.heard.blocks.append(cid)
         return self.blocks.get(cid)
 
     def _welcome(self, peer: PeerAuthenticated) -> str | None:
