@@ -110,6 +110,7 @@ class Daemon:
             view=lambda: people.view,
             announcement=lambda: self.discovery.announcement,
             listen=self._listening,
+            progress=sync.progress,
         )
         self.retention = retention = Retention(
             env, view=lambda: people.view, online=self._authors_online, max_disk=ceiling
@@ -214,6 +215,7 @@ class Daemon:
             online=lambda: len(self.network.links),
             max_disk=ceiling,
             pid=os.getpid(),
+            progress=self.sync.progress,
         )
         return Services(
             status=report,

@@ -10,6 +10,7 @@ from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.control.errors import Candidate, ErrorCode
 from pkn_protocol.control.people import Announcement, ConnectRequest, Found, Peer, Peers, PeerState, Trust
 from pkn_protocol.records.ids import AuthorId, BadId, DeviceId, did_key, parse_did_key
+from pkn_protocol.sync.facts import Progress
 from pknd.channel.link import Link
 from pknd.channel.network import Network
 from pknd.config import DEFAULT_PORT
@@ -17,6 +18,7 @@ from pknd.discovery.dialer import Dialer
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.people.view import PeopleView
+from pknd.status import fetching_of
 from pknd.store.peers import PeerRow, left, met, peers
 from pknd.store.people import devices_of
 from pknd.store.records import items_by_author
@@ -37,6 +39,7 @@ class PeerDirectory:
         view: Callable[[], PeopleView],
         announcement: Callable[[], Announcement],
         listen: Callable[[], tuple[str, ...]],
+        progress: Callable[[DeviceId], Progress],
     ) -> None:
         self._env = env
         self._network = network
@@ -44,6 +47,7 @@ class PeerDirectory:
         self._view = view
         self._announcement = announcement
         self._listen = listen
+        self._progress = progress
 
     async def peers(self) -> Peers:
         view = self._view()
@@ -186,6 +190,7 @@ class PeerDirectory:
             bytes_in=link.bytes_in if link is not None else 0,
             bytes_out=link.bytes_out if link is not None else 0,
             problem=None if link is not None else self._dialer.problem(device),
+            fetching=None if link is None else fetching_of(self._progress(device)),
         )
 
     def _hint(self) -> str:
