@@ -110,7 +110,7 @@ class Daemon:
             view=lambda: people.view,
             announcement=lambda: self.discovery.announcement,
             listen=self._listening,
-            progress=sync.progress,
+            progress=sync.progress_by_device,
         )
         self.retention = retention = Retention(
             env, view=lambda: people.view, online=self._authors_online, max_disk=ceiling

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.control.errors import Candidate, ErrorCode
@@ -39,7 +40,7 @@ class PeerDirectory:
         view: Callable[[], PeopleView],
         announcement: Callable[[], Announcement],
         listen: Callable[[], tuple[str, ...]],
-        progress: Callable[[DeviceId], Progress],
+        progress: Callable[[], Mapping[DeviceId, Progress]],
     ) -> None:
         self._env = env
         self._network = network
@@ -50,13 +51,13 @@ class PeerDirectory:
         self._progress = progress
 
     async def peers(self) -> Peers:
-        view = self._view()
-        found = await self._env.store.read(lambda db: self._all(db, view))
+        view, progress = self._view(), self._progress()
+        found = await self._env.store.read(lambda db: self._all(db, view, progress))
         return Peers(found, self._listen(), self._announcement(), "" if found else self._hint())
 
     async def peer(self, ref: str) -> Peer:
-        view = self._view()
-        everybody = await self._env.store.read(lambda db: self._all(db, view))
+        view, progress = self._view(), self._progress()
+        everybody = await self._env.store.read(lambda db: self._all(db, view, progress))
         text = ref.lower()
         if len(text) < _LEAST_CHARS or any(c not in "0123456789abcdef" for c in text):
             raise DomainError(
@@ -146,7 +147,9 @@ class PeerDirectory:
             )
         return DeviceId(device), None
 
-    def _all(self, db: sqlite3.Connection, view: PeopleView) -> tuple[Peer, ...]:
+    def _all(
+        self, db: sqlite3.Connection, view: PeopleView, progress: Mapping[DeviceId, Progress]
+    ) -> tuple[Peer, ...]:
         counts = items_by_author(db)
         rows = {row.device: row for row in peers(db)}
         links = self._network.links
@@ -154,7 +157,8 @@ class PeerDirectory:
         for device in {**rows, **links}:
             link, row = links.get(device), rows.get(device)
             author = link.peer.author if link is not None else row.author if row is not None else None
-            found.append(self._shape(device, author, link, row, view, counts))
+            peer = self._shape(device, author, link, row, view, counts)
+            found.append(replace(peer, fetching=fetching_of(progress.get(device, Progress()))))
         return tuple(
             sorted(found, key=lambda p: (p.state is not PeerState.ONLINE, p.distance or 9, p.device))
         )
@@ -190,7 +194,6 @@ class PeerDirectory:
             bytes_in=link.bytes_in if link is not None else 0,
             bytes_out=link.bytes_out if link is not None else 0,
             problem=None if link is not None else self._dialer.problem(device),
-            fetching=None if link is None else fetching_of(self._progress(device)),
         )
 
     def _hint(self) -> str:

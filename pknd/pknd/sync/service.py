@@ -109,12 +109,13 @@ class Sync:
         """The connections that are kept in step now."""
         return {peer.link.peer.device: peer for peer in self._served.values()}
 
-    def progress(self, device: DeviceId | None = None) -> Progress:
-        """How many of the records that were found to be lacking have come, from a device or from all."""
-        if device is None:
-            return self._node.progress()
-        peer = self.peers().get(device)
-        return Progress() if peer is None else self._node.progress(peer.conn)
+    def progress(self) -> Progress:
+        """How many of the records that were found to be lacking have come."""
+        return self._node.progress()
+
+    def progress_by_device(self) -> Mapping[DeviceId, Progress]:
+        """The same for each device that is connected now."""
+        return {device: self._node.progress(peer.conn) for device, peer in self.peers().items()}
 
     def may_see(self, link: PeerLink, scope: bytes) -> bool:
         """Whether a peer may have records and blocks of a scope."""
