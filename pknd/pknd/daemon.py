@@ -119,6 +119,7 @@ class Daemon:
             view=lambda: people.view,
             announcement=lambda: self.discovery.announcement,
             listen=self._listening,
+            progress=sync.progress_by_device,
         )
         self.retention = retention = Retention(
             env, view=lambda: people.view, online=self._authors_online, max_disk=ceiling
@@ -236,6 +237,7 @@ class Daemon:
             online=lambda: len(self.network.links),
             max_disk=ceiling,
             pid=os.getpid(),
+            progress=self.sync.progress,
         )
         return Services(
             status=report,

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import version
 
-from pkn_protocol.control.status import Status
+from pkn_protocol.control.status import Fetching, Status
 from pkn_protocol.records.ids import did_key
+from pkn_protocol.sync.facts import Progress
 from pknd.environment import Environment
 from pknd.people.identity import Identity
 from pknd.people.view import PeopleView
 from pknd.store.records import counts
 from pknd.store.retention import usage
+
+
+def fetching_of(progress: Progress) -> Fetching | None:
+    """None while nothing is lacking."""
+    return Fetching(progress.come, progress.known) if progress.known else None
 
 
 class StatusReport:
@@ -25,6 +31,7 @@ class StatusReport:
         online: Callable[[], int],
         max_disk: Callable[[], int],
         pid: int,
+        progress: Callable[[], Progress],
     ) -> None:
         self._env = env
         self._identity = identity
@@ -33,6 +40,7 @@ class StatusReport:
         self._online = online
         self._max_disk = max_disk
         self._pid = pid
+        self._progress = progress
         self._since = env.monotonic()
 
     async def status(self) -> Status:
@@ -56,4 +64,5 @@ class StatusReport:
             held_bytes=used.others,
             max_disk_bytes=self._max_disk(),
             pid=self._pid,
+            fetching=fetching_of(self._progress()),
         )

@@ -7,7 +7,7 @@ import click
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.output.amounts import ago, moment, size
+from pkn_cli.output.amounts import ago, fetched, moment, size
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.people import standing
 from pkn_cli.output.references import device_ref, key_ref, person_name
@@ -93,6 +93,7 @@ def print_peer(peer: Peer) -> None:
             ("found", peer.found.value),
             ("version", harmless(peer.version or "")),
             ("items here", str(peer.items)),
+            ("fetching", fetched(peer.fetching)),
             ("received", size(peer.bytes_in)),
             ("sent", size(peer.bytes_out)),
             ("problem", harmless(peer.problem or "")),

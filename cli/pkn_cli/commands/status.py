@@ -5,7 +5,7 @@ from __future__ import annotations
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.output.amounts import count, size, span
+from pkn_cli.output.amounts import count, fetched, size, span
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_fields
 from pkn_cli.reading import read
@@ -35,6 +35,7 @@ def status(app: App) -> None:
             ("pknd", f"{harmless(about.version)}, process {about.pid}, up {span(about.uptime_s)}"),
             ("listens on", harmless(", ".join(about.listen))),
             ("peers", f"{about.peers_online} online"),
+            ("fetching", fetched(about.fetching)),
             (
                 "holds",
                 f"{count(about.items, 'item')} in {count(about.records, 'record')} "

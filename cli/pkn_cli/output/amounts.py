@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from pkn_protocol.control.status import Fetching
+
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _SPANS = (("y", 31_556_952), ("d", 86_400), ("h", 3_600), ("min", 60))
 
@@ -52,3 +54,10 @@ def moment(time_ms: int) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 item`, `2 items`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def fetched(fetching: Fetching | None) -> str:
+    """`1,200 of 10,000 records`; nothing while nothing is lacking."""
+    if fetching is None:
+        return ""
+    return f"{fetching.come:,} of {fetching.known:,} record{'' if fetching.known == 1 else 's'}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.control.errors import Candidate, ErrorCode
 from pkn_protocol.control.people import Announcement, ConnectRequest, Found, Peer, Peers, PeerState, Trust
 from pkn_protocol.records.ids import AuthorId, BadId, DeviceId, did_key, parse_did_key
+from pkn_protocol.sync.facts import Progress
 from pknd.channel.link import Link
 from pknd.channel.network import Network
 from pknd.config import DEFAULT_PORT
@@ -18,6 +20,7 @@ from pknd.discovery.dialer import Dialer
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.people.view import PeopleView
+from pknd.status import fetching_of
 from pknd.store.peers import PeerRow, left, met, peers
 from pknd.store.people import devices_of
 from pknd.store.records import items_by_author
@@ -38,6 +41,7 @@ class PeerDirectory:
         view: Callable[[], PeopleView],
         announcement: Callable[[], Announcement],
         listen: Callable[[], tuple[str, ...]],
+        progress: Callable[[], Mapping[DeviceId, Progress]],
     ) -> None:
         self._env = env
         self._network = network
@@ -45,15 +49,16 @@ class PeerDirectory:
         self._view = view
         self._announcement = announcement
         self._listen = listen
+        self._progress = progress
 
     async def peers(self) -> Peers:
-        view = self._view()
-        found = await self._env.store.read(lambda db: self._all(db, view))
+        view, progress = self._view(), self._progress()
+        found = await self._env.store.read(lambda db: self._all(db, view, progress))
         return Peers(found, self._listen(), self._announcement(), "" if found else self._hint())
 
     async def peer(self, ref: str) -> Peer:
-        view = self._view()
-        everybody = await self._env.store.read(lambda db: self._all(db, view))
+        view, progress = self._view(), self._progress()
+        everybody = await self._env.store.read(lambda db: self._all(db, view, progress))
         text = ref.lower()
         if len(text) < _LEAST_CHARS or any(c not in "0123456789abcdef" for c in text):
             raise DomainError(
@@ -143,7 +148,9 @@ class PeerDirectory:
             )
         return DeviceId(device), None
 
-    def _all(self, db: sqlite3.Connection, view: PeopleView) -> tuple[Peer, ...]:
+    def _all(
+        self, db: sqlite3.Connection, view: PeopleView, progress: Mapping[DeviceId, Progress]
+    ) -> tuple[Peer, ...]:
         counts = items_by_author(db)
         rows = {row.device: row for row in peers(db)}
         links = self._network.links
@@ -151,7 +158,8 @@ class PeerDirectory:
         for device in {**rows, **links}:
             link, row = links.get(device), rows.get(device)
             author = link.peer.author if link is not None else row.author if row is not None else None
-            found.append(self._shape(device, author, link, row, view, counts))
+            peer = self._shape(device, author, link, row, view, counts)
+            found.append(replace(peer, fetching=fetching_of(progress.get(device, Progress()))))
         return tuple(
             sorted(found, key=lambda p: (p.state is not PeerState.ONLINE, p.distance or 9, p.device))
         )

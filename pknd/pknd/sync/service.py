@@ -113,6 +113,10 @@ class Sync:
         """How many of the records that were found to be lacking have come."""
         return self._node.progress()
 
+    def progress_by_device(self) -> Mapping[DeviceId, Progress]:
+        """The same for each device that is connected now."""
+        return {device: self._node.progress(peer.conn) for device, peer in self.peers().items()}
+
     def may_see(self, link: PeerLink, scope: bytes) -> bool:
         """Whether a peer may have records and blocks of a scope."""
         return self._node.may_see(self._peer(link).conn, scope)

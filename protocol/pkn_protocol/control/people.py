@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pkn_protocol.control.status import Fetching
+
 
 class Trust(StrEnum):
     SELF = "self"
@@ -39,7 +41,7 @@ class Peer:
 
     `name` is claimed by the other side, `petname` ours. `last_seen` in ms since the epoch. `items` counts
     the author's items held here; bytes are those of this daemon's run. `problem` says why the last try
-    failed.
+    failed; `fetching` how far it is with what is lacking here and held there.
     """
 
     device: str
@@ -58,6 +60,7 @@ class Peer:
     bytes_in: int
     bytes_out: int
     problem: str | None = None
+    fetching: Fetching | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,20 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
+class Fetching:
+    """Of `known` records that were found to be lacking here `come` have come."""
+
+    come: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """`id` is the person's did:key, `device` 64 hexadecimal digits, `listen` addresses as HOST:PORT.
 
     `author_secret_on_disk`: the author's secret still lies on this machine (`pkn identity recovery-words`
-    takes it away). `held_bytes` is what is held for others with all indexes, `max_disk_bytes` its ceiling.
+    takes it away). `fetching` says how far it is with what peers hold and this machine lacks; None when that
+    is nothing. `held_bytes` is what is held for others with all indexes, `max_disk_bytes` its ceiling.
     """
 
     id: str
@@ -31,6 +40,7 @@ class Status:
     held_bytes: int
     max_disk_bytes: int
     pid: int
+    fetching: Fetching | None = None
 
 
 @dataclass(frozen=True, slots=True)

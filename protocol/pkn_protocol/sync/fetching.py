@@ -95,7 +95,8 @@ class Fetching:
 
     @property
     def progress(self) -> Progress:
-        return Progress(self._come, self._come + self._queued + self.requested)
+        """Nothing while nothing is lacking."""
+        return Progress() if self.idle else Progress(self._come, self._come + self._queued + self.requested)
 
     def deadline(self) -> int | None:
         return min((one.until for one in self._under_way.values()), default=None)
