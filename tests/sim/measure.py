@@ -99,6 +99,13 @@ class Meter:
         self.stops.setdefault(node, []).append(now)
 
 
+    def settled(self) -> list[Journey]:
+        """All journeys, without the nodes that were away."""
+        for journey in self.journeys.values():
+            journey.without_stopped(self.stops)
+        return list(self.journeys.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How records spread that so many or more wanted: in rounds, and the limit that holds for them."""

@@ -18,7 +18,6 @@ size; TCP would lose a part and repeat that part alone, which costs about the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
@@ -58,10 +57,11 @@ class Endpoint(Protocol):
 class Connection:
     """Two endpoints: side 0 dialled, side 1 was dialled."""
 
-    __slots__ = ("_free", "_last", "delay", "ends", "network", "nodes", "open", "silent")
+    __slots__ = ("_free", "_last", "delay", "ends", "network", "nodes", "number", "open", "silent")
 
-    def __init__(self, network: Network, nodes: tuple[int, int], delay: float) -> None:
+    def __init__(self, network: Network, number: int, nodes: tuple[int, int], delay: float) -> None:
         self.network = network
+        self.number = number
         self.nodes = nodes
         self.delay = delay
         self.open = True
@@ -75,7 +75,6 @@ class Connection:
         network = self.network
         if not self.open:
             return
-        network.sent(self.nodes[side], size)
         model, random = network.model, network.random
         if self.silent:
             return
@@ -114,15 +113,13 @@ class Connection:
 
 
 class Network:
-    """All connections. `sent` is told of each message: which node, how many bytes with framing."""
+    """All connections."""
 
-    def __init__(
-        self, events: Events, random: Random, model: LinkModel, sent: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, events: Events, random: Random, model: LinkModel) -> None:
         self.events = events
         self.random = random
         self.model = model
-        self.sent = sent
+        self.made = 0
         self.delivered = 0
         self.delay_sum = 0.0
         self.lost = 0
@@ -137,7 +134,8 @@ class Network:
         # The mean of a lognormal distribution is exp(mu + sigma²/2).
         spread = self.model.spread
         delay = self.model.delay_ms * self.random.lognormvariate(-spread * spread / 2, spread)
-        connection = Connection(self, (dialling, dialled), delay)
+        self.made += 1
+        connection = Connection(self, self.made, (dialling, dialled), delay)
         for node in (dialling, dialled):
             self._open.setdefault(node, {})[connection] = None
         return connection

@@ -6,7 +6,7 @@ count how often they would have checked one. What survives a restart is here, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
@@ -14,8 +14,18 @@ from heapq import heappop, heappush
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Device, Record, Retraction, Vouch
-from pkn_protocol.sync.sums import REFUSED_AHEAD_MS, PeriodSum, record_period, sum_of
+from pkn_protocol.sync.rows import RowSum
+from pkn_protocol.sync.sums import (
+    REFUSED_AHEAD_MS,
+    STANDING_PERIOD,
+    PeriodSum,
+    counts_at,
+    period_of,
+    record_period,
+    sum_of,
+)
 from pkn_protocol.trust.quotas import Entry, Quota, floor_of
+from tests.sim.plan import WALL_START_MS
 
 Floor = tuple[int, Cid]
 NOTHING = PeriodSum()
@@ -40,36 +50,62 @@ class Outcome:
 
 
 class Held:
-    """What is held of one author. `sums` by period, over all that is held."""
+    """What is held of one author. `sums` by period, over all that is held; `odd` by period, those that may not
+    count at an instant, since they expire or were written lately."""
 
-    __slots__ = ("bytes", "records", "sums")
+    __slots__ = ("bytes", "odd", "records", "sums")
 
     def __init__(self) -> None:
         self.records: dict[Cid, Record] = {}
         self.sums: dict[int, PeriodSum] = {}
+        self.odd: dict[int, list[Record]] = {}
         self.bytes = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, period: int) -> None:
         self.records[record.id] = record
-        period = record_period(record)
         self.sums[period] = _with(self.sums.get(period, NOTHING), record.id)
-        if not record.is_standing:
+        if record.expires is not None or record.time > WALL_START_MS:
+            self.odd.setdefault(period, []).append(record)
+        if period != STANDING_PERIOD:
             self.bytes += len(record.block)
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: Record, period: int) -> None:
         del self.records[record.id]
-        period = record_period(record)
-        left = _without(self.sums[period], record.id)
-        if left.count:
-            self.sums[period] = left
-        else:
+        self.sums[period] = _without(self.sums[period], record.id)
+        if not self.sums[period].count:
             del self.sums[period]
-        if not record.is_standing:
+        if record in self.odd.get(period, ()):
+            self.odd[period].remove(record)
+        if period != STANDING_PERIOD:
             self.bytes -= len(record.block)
+
+    def total(self, period: int, at: int, refused: frozenset[Cid] = frozenset()) -> PeriodSum:
+        """The sum of a period at an instant, without what a peer refused."""
+        total = self.sums.get(period, NOTHING)
+        for record in self.odd.get(period, ()):
+            if not counts_at(record.time, record.expires, at) and record.id not in refused:
+                total = _without(total, record.id)
+        for cid in refused & self.records.keys():
+            if record_period(self.records[cid]) == period:
+                total = _without(total, cid)
+        return total
+
+    def ids(self, period: int, at: int, floor: Floor | None, refused: frozenset[Cid]) -> list[Cid]:
+        """The ids of a period at an instant from a floor on, newest first."""
+        found = [
+            (record.time, record.id)
+            for record in self.records.values()
+            if record_period(record) == period
+            and counts_at(record.time, record.expires, at)
+            and (floor is None or period == STANDING_PERIOD or (record.time, record.id) >= floor)
+            and record.id not in refused
+        ]
+        return [cid for _, cid in sorted(found, reverse=True)]
 
 
 class Store:
-    """`checked` counts the signatures that were to be checked."""
+    """`checked` counts the signatures that were to be checked; `touched` has the rows that changed since
+    `take_changes` was last called, each as it was before; `version` counts the commits that changed rows."""
 
     __slots__ = (
         "_expiring",
@@ -80,6 +116,8 @@ class Store:
         "checked",
         "devices",
         "floors",
+        "touched",
+        "version",
         "vouches",
     )
 
@@ -91,6 +129,8 @@ class Store:
         self.answers: dict[Cid, Record] = {}
         """The retraction that is the answer to whoever asks for a deleted record."""
         self.checked = 0
+        self.version = 0
+        self.touched: dict[tuple[AuthorId, int], RowSum | None] = {}
         self._retracted: dict[tuple[Cid, AuthorId], Record] = {}
         self._items: dict[Cid, list[Record]] = {}
         """Versions by item, of items that have more than one; see `_versions`."""
@@ -129,7 +169,9 @@ class Store:
         held = self.authors.get(record.author)
         if held is None:
             held = self.authors[record.author] = Held()
-        held.add(record)
+        period = record_period(record)
+        self._touch(record.author, period)
+        held.add(record, period)
         body = record.body
         if record.expires is not None:
             heappush(self._expiring, (record.expires, record.id, record.author))
@@ -150,7 +192,7 @@ class Store:
         gone += [r for r in self._items.pop(item, ()) if r.author == retraction.author and r.id in held.records]
         self.answers[item] = retraction
         for record in gone:
-            held.remove(record)
+            self._remove(held, record)
             self.answers[record.id] = retraction
         return tuple(gone)
 
@@ -161,7 +203,7 @@ class Store:
             _, cid, author = heappop(self._expiring)
             record = self.get(author, cid)
             if record is not None:
-                self.authors[author].remove(record)
+                self._remove(self.authors[author], record)
                 gone.append(record)
         return gone
 
@@ -183,7 +225,7 @@ class Store:
         self.floors[author] = floor
         gone = [r for r in held.records.values() if not r.is_standing and (r.time, r.id) < floor]
         for record in gone:
-            held.remove(record)
+            self._remove(held, record)
         return gone
 
     def lift_floors(self, quota: Callable[[AuthorId], Quota | None]) -> bool:
@@ -199,14 +241,66 @@ class Store:
             del self.floors[author]
         return bool(lifted)
 
+    def row(self, author: AuthorId, period: int) -> RowSum | None:
+        """Count and digest of a row with all its records; None where it has none."""
+        held = self.authors.get(author)
+        total = None if held is None else held.sums.get(period)
+        return None if total is None else (total.count, digest_of(total))
+
+    def is_even(self, author: AuthorId, period: int, at: int) -> bool:
+        """Whether all records of a row count at an instant."""
+        held = self.authors.get(author)
+        return held is None or all(
+            counts_at(record.time, record.expires, at) for record in held.odd.get(period, ())
+        )
+
+    def uneven(self, authors: Iterable[AuthorId], at: int) -> frozenset[AuthorId]:
+        """Those with a row of which not all records count at an instant."""
+        return frozenset(
+            author
+            for author in authors
+            if (held := self.authors.get(author)) is not None
+            and not all(self.is_even(author, period, at) for period in held.odd)
+        )
+
+    def rows(
+        self, author: AuthorId, at: int, floor: Floor | None, refused: frozenset[Cid]
+    ) -> Iterator[tuple[int, RowSum]]:
+        """The rows of an author from a floor on, without what a peer refused."""
+        held = self.authors.get(author)
+        if held is None:
+            return
+        cut = None if floor is None else period_of(False, floor[0])
+        for period in held.sums:
+            if cut is not None and STANDING_PERIOD < period < cut:
+                continue
+            if period == cut:
+                total = sum_of(held.ids(period, at, floor, refused))
+            else:
+                total = held.total(period, at, refused)
+            if total.count:
+                yield period, (total.count, digest_of(total))
+
+    def take_changes(self) -> list[tuple[AuthorId, int, RowSum | None, RowSum | None]]:
+        """Author, period, the row before and now, of rows that changed: one commit."""
+        changes = [(*row, old, self.row(*row)) for row, old in self.touched.items()]
+        self.touched = {}
+        changes = [change for change in changes if change[2] != change[3]]
+        self.version += bool(changes)
+        return changes
+
+    def _touch(self, author: AuthorId, period: int) -> None:
+        if (author, period) not in self.touched:
+            self.touched[(author, period)] = self.row(author, period)
+
+    def _remove(self, held: Held, record: Record) -> None:
+        period = record_period(record)
+        self._touch(record.author, period)
+        held.remove(record, period)
+
     def ids(self) -> Mapping[AuthorId, frozenset[Cid]]:
         """All that is held, by author."""
         return {author: frozenset(held.records) for author, held in self.authors.items() if held.records}
-
-
-@lru_cache(maxsize=1 << 18)
-def _term(cid: Cid) -> PeriodSum:
-    return sum_of([cid])
 
 
 # The same sums come up at every node that holds the same records: one object serves all of them.
@@ -220,5 +314,6 @@ def _without(total: PeriodSum, cid: Cid) -> PeriodSum:
     return total.without_id(cid)
 
 
-def total_bytes(records: Iterable[Record]) -> int:
-    return sum(len(record.block) for record in records)
+@lru_cache(maxsize=1 << 17)
+def digest_of(total: PeriodSum) -> bytes:
+    return total.digest()
