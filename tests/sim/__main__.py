@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="START:MINUTES[:PARTS]",
         help="divide the nodes from minute START on, for so long, into so many parts (2); may be repeated",
     )
-    made.add_argument("--no-decode", action="store_true", help="hand messages over without decoding them: faster")
+    made.add_argument("--no-decode", action="store_true", help="hand messages over without decoding them")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     made.add_argument("--plot", type=Path, metavar="DIR", help="draw plots there, as in bench/results")
     return made

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Link:
-    """`number` is this side's name of the connection; `side` 0 dialled. `other` is the node at the other end."""
+    """`number` is this side's name of the connection; `side` 0 dialled; `other` is the node at the end."""
 
     __slots__ = ("_waiting", "connection", "node", "number", "other", "side", "up")
 

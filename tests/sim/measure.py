@@ -17,8 +17,9 @@ REACHED = 0.99
 
 @dataclass(slots=True)
 class Journey:
-    """A record that was written during the run. `wanted_by`: nodes that were up, on its side of any partition,
-    and within whose horizon its author is. `arrived`: by node, when (ms) and over how many links."""
+    """A record that was written during the run. `wanted_by`: nodes that were up, on its side of any
+    partition, and within whose horizon its author is. `arrived`: by node, when (ms) and over how many
+    links."""
 
     record: Record
     origin: int
@@ -97,7 +98,6 @@ class Meter:
 
     def stopped(self, node: int, now: float) -> None:
         self.stops.setdefault(node, []).append(now)
-
 
     def settled(self) -> list[Journey]:
         """All journeys, without the nodes that were away."""

@@ -33,9 +33,9 @@ FRAMING_BYTES = 30
 
 @dataclass(frozen=True, slots=True)
 class LinkModel:
-    """`delay_ms`: mean one-way delay over all connections; each has its own, drawn from a lognormal distribution
-    of this `spread` (sigma), and each message up to `jitter` of that more. `bandwidth`: bytes a ms and
-    direction, None without a limit."""
+    """`delay_ms`: mean one-way delay over all connections; each has its own, drawn from a lognormal
+    distribution of this `spread` (sigma), and each message up to `jitter` of that more. `bandwidth`: bytes a
+    ms and direction, None without a limit."""
 
     delay_ms: float = 40.0
     spread: float = 0.5

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError
-from pkn_protocol.records.ids import AuthorId, Cid, short_id
+from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
 from pkn_protocol.records.model import Record, Vouch
 from pkn_protocol.sync import effects as e
 from pkn_protocol.sync.facts import (
@@ -196,6 +196,8 @@ class Node:
                     link.send(effect.records, reply=effect.number)
             case e.Place():
                 self._place(effect)
+            case e.LookUpShorts():
+                self._later(self.world.disk_delay(), self._look_up, effect)
             case e.ReadGrants():
                 self._do(self.sync.grants_read(effect.conn, (), self.now()))
             case e.Close():
@@ -205,7 +207,7 @@ class Node:
 
     def _compute(self, effect: e.Compute) -> None:
         try:
-            result = effect.work()
+            result: Any = effect.work()
         except ChannelError as error:
             self._do(self.sync.compute_failed(effect.conn, error, self.now()))
         else:
@@ -228,6 +230,7 @@ class Node:
         refused: dict[str, list[Cid]] = {}
         retractions: list[bytes] = []
         unknown: list[bytes] = []
+        known: list[Cid] = []
         for record in records:
             if record.author not in effect.wanted:
                 refused.setdefault("not wanted", []).append(record.id)
@@ -236,6 +239,8 @@ class Node:
             if outcome.status is Status.ADDED:
                 added.append(record)
                 world.meter.arrived(record, self.number, link.other if link else None, world.events.now)
+            elif outcome.status is Status.KNOWN:
+                known.append(record.id)
             elif outcome.status is Status.REFUSED:
                 refused.setdefault(outcome.reason, []).append(record.id)
             elif outcome.status is Status.RETRACTED and outcome.by is not None:
@@ -248,6 +253,7 @@ class Node:
         held = [record for record in added if store.get(record.author, record.id) is not None]
         stored = Stored(
             added=tuple(world.facts(record) for record in held),
+            known=tuple(known),
             refused={reason: tuple(ids) for reason, ids in refused.items()},
             retractions=tuple(retractions),
             unknown=tuple(unknown),
@@ -283,7 +289,9 @@ class Node:
                 continue
             held = self.store.authors.get(author)
             floor, without = query.authors[author], refused.get(author, frozenset())
-            found[(scope, hashed, period)] = [] if held is None else held.ids(period, query.at, floor, without)
+            found[(scope, hashed, period)] = (
+                [] if held is None else held.ids(period, query.at, floor, without)
+            )
         self._do(self.sync.ids_read(effect.conn, effect.number, found, self.now()))
 
     def _read_records(self, effect: e.ReadRecords) -> None:
@@ -301,13 +309,18 @@ class Node:
             self.sync.records_read(effect.conn, effect.number, tuple(blocks), tuple(missing), self.now())
         )
 
-    def _named(self, named: Iterable[tuple[AuthorId, Collection[bytes]]]) -> Iterable[Cid]:
+    def _named(self, named: Iterable[tuple[AuthorId, Collection[ShortId]]]) -> Iterable[Cid]:
         """The ids of records that are named by author and short id: held, or retracted."""
         for author, shorts in named:
-            wanted = set(shorts)
-            held = self.store.authors.get(author)
-            yield from (cid for cid in (held.records if held else ()) if short_id(cid) in wanted)
-            yield from (cid for cid, by in self.store.answers.items() if by.author == author and short_id(cid) in wanted)
+            for short in shorts:
+                cid = self.world.named.get((author, short))
+                if cid is not None and (cid in self.store.answers or self._find(cid) is not None):
+                    yield cid
+
+    def _look_up(self, effect: e.LookUpShorts) -> None:
+        named = self._named([(effect.author, effect.shorts)])
+        held = frozenset(map(short_id, named))
+        self._do(self.sync.looked_up(effect.conn, effect.number, held, self.now()))
 
     def _find(self, cid: Cid) -> Record | None:
         known = self.world.by_id.get(cid)
@@ -315,9 +328,7 @@ class Node:
 
     def _place(self, effect: e.Place) -> None:
         found = ((cid, self._find(cid)) for cid in effect.ids)
-        places = {
-            cid: RowName(PUBLIC_SCOPE, r.author, record_period(r)) for cid, r in found if r is not None
-        }
+        places = {cid: RowName(PUBLIC_SCOPE, r.author, record_period(r)) for cid, r in found if r is not None}
         self._do(self.sync.placed(effect.conn, effect.number, places, self.now()))
 
     # Time
@@ -393,7 +404,9 @@ class Node:
         if changes and self._sync is not None:
             at = comparison_instant(self.now())
             told = [
-                RowChange(RowName(PUBLIC_SCOPE, author, period), old, new, self.store.is_even(author, period, at))
+                RowChange(
+                    RowName(PUBLIC_SCOPE, author, period), old, new, self.store.is_even(author, period, at)
+                )
                 for author, period, old, new in changes
             ]
             self._sync.rows_changed(told, self.store.version)

@@ -128,10 +128,16 @@ class Oracle:
         return frozenset(must), frozenset(may)
 
     def judge(
-        self, node: int, held: Mapping[int, Collection[Cid]], now: int, *, connected: Collection[int], met: Collection[int]
+        self,
+        node: int,
+        held: Mapping[int, Collection[Cid]],
+        now: int,
+        *,
+        connected: Collection[int],
+        met: Collection[int],
     ) -> Verdict:
-        """Compare what a node holds, by author's node. `connected`: nodes that it is connected to; `met`: those
-        that it ever was. Of a stranger who has left, what it had is kept as it was."""
+        """Compare what a node holds, by author's node. `connected`: nodes that it is connected to;
+        `met`: those that it ever was. Of a stranger who has left, what it had is kept as it was."""
         verdict = Verdict(node)
         expected = self.expected(node, now)
         blocked = self._ties.blocked[node]

@@ -31,7 +31,9 @@ class Overlay:
         self.wanted: list[tuple[int, ...]] = []
         for node in range(world.settings.nodes):
             friends = ties.trusted[node] - ties.hubs
-            readers = [hub for hub in ties.hubs if world.random.random() < MOST_INBOUND / 2 / world.settings.nodes]
+            readers = [
+                hub for hub in ties.hubs if world.random.random() < MOST_INBOUND / 2 / world.settings.nodes
+            ]
             self.wanted.append(tuple(sorted({*friends, *readers, *ties.met.get(node, ())} - {node})))
 
     def started(self, node: int) -> None:

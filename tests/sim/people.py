@@ -1,4 +1,4 @@
-"""The people of the simulation, whom they trust and vouch for: a small world, with a few who are widely read."""
+"""The people of the simulation, whom they trust and vouch for: a small world with a few whom all read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
 from tests.sim.settings import Settings
 
-_SYLLABLES = "ba de ki lo mu na pe ri so tu va ze".split()
+_SYLLABLES = ("ba", "de", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "ze")
 _SKETCHES = 40
 _EXCERPT_CHARACTERS = 240
 
@@ -33,7 +33,9 @@ class Author:
         self.device = DeviceId(self.device_key.public)
 
     def device_record(self, time: int) -> Record:
-        body = Device(self.device, f"node {self.number}", countersign_device(self.author, self.device_key, time))
+        body = Device(
+            self.device, f"node {self.number}", countersign_device(self.author, self.device_key, time)
+        )
         return sign_record(author=self.author, key=self.key, time=time, kind="device", body=body)
 
     def profile(self, time: int) -> Record:
@@ -101,8 +103,8 @@ class Ties:
 
 def make_ties(settings: Settings, random: Random) -> Ties:
     """A ring in which everybody knows those beside them, some ties leading anywhere instead (Watts and
-    Strogatz, Nature 393, 1998), and hubs whom all trust. Friends trust each other; a hub does not trust all its
-    readers. Who vouches for somebody trusts them."""
+    Strogatz, Nature 393, 1998), and hubs whom all trust. Friends trust each other; a hub does not trust all
+    its readers. Who vouches for somebody trusts them."""
     count = settings.nodes
     hubs = frozenset(random.sample(range(count), min(settings.hubs, count // 4)))
     friends: list[set[int]] = [set() for _ in range(count)]

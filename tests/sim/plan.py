@@ -89,7 +89,11 @@ def make_plan(settings: Settings, random: Random) -> Plan:
         acts += _acts(settings, random, node, begins[node], node in prolific, node in ties.hubs)
     acts.sort(key=lambda act: (act.when, act.node))
     restarts = [
-        Restart(random.uniform(MINUTE_MS, live_ms), node, random.expovariate(1 / (settings.down_minutes * MINUTE_MS)))
+        Restart(
+            random.uniform(MINUTE_MS, live_ms),
+            node,
+            random.expovariate(1 / (settings.down_minutes * MINUTE_MS)),
+        )
         for node in random.choices(range(count), k=round(settings.churn * count))
         if node not in newcomers
     ]

@@ -44,7 +44,9 @@ def draw(
         [label for label, _ in parts_by_type], [size / max(1, meter.new_bytes) for _, size in parts_by_type]
     )
     axes.set_xlabel("bytes sent, as a part of the bytes of the records that were new where they arrived")
-    axes.set_title(f"What is sent, {nodes} nodes: {sum(meter.bytes.values()) / max(1, meter.new_bytes):.2f} in all")
+    axes.set_title(
+        f"What is sent, {nodes} nodes: {sum(meter.bytes.values()) / max(1, meter.new_bytes):.2f} in all"
+    )
     cost = folder / f"{name}-bytes.png"
     figure.savefig(cost, dpi=120, bbox_inches="tight")
     pyplot.close(figure)

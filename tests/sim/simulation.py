@@ -15,7 +15,7 @@ from typing import Any
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
-from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
 from pkn_protocol.records.model import Record
 from pkn_protocol.sync.facts import RecordFacts
 from pkn_protocol.sync.wants import PairKey
@@ -37,7 +37,8 @@ _LOOK_EVERY_MS = MINUTE_MS
 
 
 class Simulation:
-    """Everything of a run. `records` by block and `by_id` hold all that was written."""
+    """Everything of a run. `records` by block, `by_id` and `named` (by author and short id, which nobody here
+    makes collide) hold all that was written."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -62,6 +63,7 @@ class Simulation:
         ]
         self.records: dict[bytes, Record] = {}
         self.by_id: dict[Cid, Record] = {}
+        self.named: dict[tuple[AuthorId, ShortId], Cid] = {}
         self._facts: dict[Cid, RecordFacts] = {}
         self._pairs: dict[tuple[int, int], PairKey] = {}
         self._next_number = 0
@@ -195,6 +197,7 @@ class Simulation:
 
     def _remember(self, record: Record) -> None:
         self.records[record.block] = self.by_id[record.id] = record
+        self.named[(record.author, short_id(record.id))] = record.id
 
     def _begin(self, number: int) -> None:
         node = self.nodes[number]

@@ -50,8 +50,8 @@ class Outcome:
 
 
 class Held:
-    """What is held of one author. `sums` by period, over all that is held; `odd` by period, those that may not
-    count at an instant, since they expire or were written lately."""
+    """What is held of one author. `sums` by period, over all that is held; `odd` by period, those that may
+    not count at an instant, since they expire or were written lately."""
 
     __slots__ = ("bytes", "odd", "records", "sums")
 
@@ -189,7 +189,9 @@ class Store:
         self._retracted[(item, retraction.author)] = retraction
         first = held.records.get(item)
         gone = [first] if first is not None else []
-        gone += [r for r in self._items.pop(item, ()) if r.author == retraction.author and r.id in held.records]
+        gone += [
+            r for r in self._items.pop(item, ()) if r.author == retraction.author and r.id in held.records
+        ]
         self.answers[item] = retraction
         for record in gone:
             self._remove(held, record)

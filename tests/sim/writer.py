@@ -15,7 +15,7 @@ _JOINED_MS = 150 * 24 * 3_600_000
 
 
 class Writer:
-    """One person's records; `clock`: how far ahead this person's clock is, ms. `written` holds all of them."""
+    """One person's records, all in `written`; `clock`: how far ahead this person's clock is, ms."""
 
     def __init__(self, author: Author, texts: Texts, random: Random, clock: int) -> None:
         self.author = author
