@@ -17,6 +17,7 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
 from pkn_protocol.records.model import Record
+from pkn_protocol.sync.comparing import COMPARE_EVERY_MS
 from pkn_protocol.sync.facts import RecordFacts
 from pkn_protocol.sync.wants import PairKey
 from tests.sim.events import Events
@@ -34,6 +35,7 @@ from tests.sim.writer import Writer
 DISK_MS = 5.0
 """Mean time until a transaction is on disk or a read is answered."""
 _LOOK_EVERY_MS = MINUTE_MS
+_COMPARED_WITHIN_MS = 1.2 * COMPARE_EVERY_MS
 
 
 class Simulation:
@@ -147,10 +149,12 @@ class Simulation:
         verdicts = self.verdicts()
         while self.events.now < latest and not all(verdict.right for verdict in verdicts):
             self.events.run_until(min(latest, self.events.now + _LOOK_EVERY_MS))
-            verdicts = self.verdicts(verdicts)
+            verdicts = self.verdicts()
+        found = report(self, [verdict for verdict in verdicts if not verdict.right])
         return {
             "settings": asdict(settings),
-            **report(self, [verdict for verdict in verdicts if not verdict.right]),
+            **found,
+            "last_comparisons": self._compare_once_more(),
             "cost": {
                 "build_s": round(built, 1),
                 "run_s": round(time.perf_counter() - self._began - built, 1),
@@ -160,7 +164,20 @@ class Simulation:
             },
         }
 
-    def verdicts(self, before: Sequence[Verdict] = ()) -> list[Verdict]:
+    def _compare_once_more(self) -> dict[str, int]:
+        """Go on until every connection has been compared again, and count what that found."""
+        before = self.meter.messages.copy()
+        connections = sum(len(node.links) for node in self.nodes) // 2
+        self.events.run_until(self.events.now + _COMPARED_WITHIN_MS)
+        during = self.meter.messages - before
+        return {
+            "connections": connections,
+            "comparisons": during["Compare"],
+            "same": during["Same"],
+            "differences": during["Rows"],
+        }
+
+    def verdicts(self) -> list[Verdict]:
         """What is wrong at each node now."""
         oracle = self.oracle()
         return [self.judge(oracle, node) for node in self.nodes]
