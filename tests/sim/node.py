@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
 EXPIRE_EVERY_MS = 60_000.0
-PEOPLE_AFTER_MS = 500.0
+PEOPLE_AFTER_MS = 2_000.0
 
 
 class Node:

@@ -38,7 +38,10 @@ def test_two_ways_to_say_who_is_within_a_horizon_and_what_may_be_held_agree(seed
         plain = quotas(ties, node, DISK)
         assert {key(other) for other in plain} == allowed.keys(), (seed, node)
         # Sums in another order may differ in the last bit, so a quota by a byte.
-        assert all(abs(plain[int.from_bytes(a, "big")] - q.bytes) <= 1 for a, q in allowed.items()), (seed, node)
+        assert all(abs(plain[int.from_bytes(a, "big")] - q.bytes) <= 1 for a, q in allowed.items()), (
+            seed,
+            node,
+        )
 
 
 def test_a_record_too_few_and_a_record_too_many_are_found() -> None:
@@ -52,7 +55,9 @@ def test_a_record_too_few_and_a_record_too_many_are_found() -> None:
     del node.store.authors[gone.author].records[gone.id]
     assert simulation.judge(oracle, node).missing == {other: {gone.id}}
     node.store.authors[gone.author].records[gone.id] = gone
-    far = next(n for n in range(SMALL.nodes) if n not in horizon(simulation.plan.ties, 0) and n not in node.met)
+    far = next(
+        n for n in range(SMALL.nodes) if n not in horizon(simulation.plan.ties, 0) and n not in node.met
+    )
     stranger = simulation.writers[far].written[0]
     node.store.ingest(stranger, node.now())
     assert simulation.judge(oracle, node).extra == {far: {stranger.id}}

@@ -67,8 +67,10 @@ def test_a_seed_gives_the_same_run_in_every_process() -> None:
     assert reports[0] == reports[1]
 
 
-def test_the_command_writes_its_report_and_draws_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "--nodes 12 --hubs 1 --minutes 3 --loss 0 --churn 0".split()
+def test_the_command_writes_its_report_and_draws_plots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--nodes", "12", "--hubs", "1", "--minutes", "3", "--loss", "0", "--churn", "0"]
     assert main([*arguments, "--json", str(tmp_path / "run.json"), "--plot", str(tmp_path / "plots")]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
