@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError
+from pkn_protocol.gossip.spreading import TreeSpreading
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
 from pkn_protocol.records.model import Record, Vouch
 from pkn_protocol.sync import effects as e
@@ -43,7 +44,8 @@ PEOPLE_AFTER_MS = 2_000.0
 
 
 class Node:
-    """`store` and `strangers` outlive a restart; all else begins anew with `start`."""
+    """`store`, `strangers` and `learned` (by node, the authors that it brings) outlive a restart; all else begins
+    anew with `start`."""
 
     def __init__(self, world: Simulation, number: int) -> None:
         self.world = world
@@ -53,16 +55,17 @@ class Node:
         self.store = Store()
         self.strangers: set[AuthorId] = set()
         self.met: set[int] = set()
+        self.learned: dict[int, frozenset[AuthorId]] = {}
         self.links: dict[int, Link] = {}
         self.by_node: dict[int, Link] = {}
         self.up = False
         self.life = 0
         """How often it has begun: what was put off in an earlier life is not done."""
+        self.distances: dict[AuthorId, int] = {}
         self._queue: deque[e.Effect] = deque()
         self._busy = False
         self._wake: float | None = None
         self._people_are_due = False
-        self._distances: dict[AuthorId, int] = {}
         self._quotas: dict[AuthorId, Quota] | None = None
         self._sync: SyncNode | None = None
 
@@ -82,7 +85,8 @@ class Node:
         self.store.expire(self.now())
         self.store.take_changes()
         self._look_at_people()
-        self._sync = SyncNode(self._horizon(), {})
+        spreading = TreeSpreading(chance=self.world.random.random)
+        self._sync = SyncNode(self._horizon(), {}, spreading=spreading)
         self._later(self.world.random.uniform(0, EXPIRE_EVERY_MS), self._expire)
 
     def stop(self) -> None:
@@ -108,7 +112,7 @@ class Node:
         self.links[number] = self.by_node[link.other] = link
         self.met.add(link.other)
         other = self.world.authors[link.other]
-        if other.author not in self._distances:
+        if other.author not in self.distances:
             self.strangers.add(other.author)
         meeting = Meeting(
             device=other.device,
@@ -365,34 +369,33 @@ class Node:
 
     def _people_changed(self) -> None:
         self._people_are_due = False
-        before = self._distances
+        before = self.distances
         self._look_at_people()
         self.store.lift_floors(self._quota)
-        if before != self._distances:
+        if before != self.distances:
             self.world.overlay.people_changed(self.number)
         self._do(self.sync.horizon_changed(self._horizon(), self.now()))
 
     def _look_at_people(self) -> None:
         trusted, blocked = self.world.opinions[self.number]
-        vouches = standing_vouches(self.store.vouches, now=self.now())
-        self._distances = distances(self.author, trusted, blocked, vouches)
+        self.distances = distances(self.author, trusted, blocked, self.vouches())
         self._quotas = None
 
     def _horizon(self) -> Horizon:
         _, blocked = self.world.opinions[self.number]
-        return Horizon(self.author, self._distances, blocked, dict(self.store.floors))
+        return Horizon(self.author, self.distances, blocked, dict(self.store.floors))
 
-    def near(self) -> Collection[AuthorId]:
-        return self._distances.keys()
+    def vouches(self) -> Mapping[AuthorId, frozenset[AuthorId]]:
+        """Who vouches for whom, as far as is known here."""
+        return standing_vouches(self.store.vouches, now=self.now())
 
     def _quota(self, author: AuthorId) -> Quota | None:
         if author == self.author:
             return None
         if self._quotas is None:
             trusted, blocked = self.world.opinions[self.number]
-            vouches = standing_vouches(self.store.vouches, now=self.now())
             self._quotas = author_quotas(
-                self.author, trusted, blocked, vouches, max_disk=self.world.settings.max_disk
+                self.author, trusted, blocked, self.vouches(), max_disk=self.world.settings.max_disk
             )
         if author in self._quotas:
             return self._quotas[author]

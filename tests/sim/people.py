@@ -118,7 +118,9 @@ def make_ties(settings: Settings, random: Random) -> Ties:
                 friends[node].add(other)
                 friends[other].add(node)
     vouches = tuple(
-        tuple(sorted(random.sample(sorted(known), min(settings.vouches, len(known))))) for known in friends
+        # Who is read by all does not thereby make everybody known to all.
+        () if node in hubs else tuple(sorted(random.sample(sorted(known), min(settings.vouches, len(known)))))
+        for node, known in enumerate(friends)
     )
     blocked = [frozenset[int]() for _ in range(count)]
     met: dict[int, frozenset[int]] = {}

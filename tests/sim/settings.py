@@ -38,7 +38,8 @@ class Settings:
     kept; `down_minutes`: how long they are away in the mean. `clock_minutes`: how far a clock is off at most.
 
     People: each trusts and is trusted by `friends` in the mean, in a small world where `rewired` of the ties
-    lead anywhere, vouches for `vouches` of those, and trusts all `hubs`. `strangers`: the part of the nodes
+    lead anywhere, vouches for at most `vouches` of those, and trusts all `hubs`, who vouch for nobody. A node looks for `neighbours` and takes
+    twice as many. `strangers`: the part of the nodes
     that somebody unknown is connected to by hand; `newcomers`: the part that begins with an empty store in
     the middle of the run.
 
@@ -60,8 +61,9 @@ class Settings:
     clock_minutes: float = 10.0
     friends: int = 4
     rewired: float = 0.2
-    vouches: int = 2
+    vouches: int = 8
     hubs: int = 2
+    neighbours: int = 8
     strangers: float = 0.05
     newcomers: float = 0.03
     before: int = 8

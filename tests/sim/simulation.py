@@ -73,7 +73,7 @@ class Simulation:
         self._began = time.perf_counter()
         self.writers = self._write_history()
         self.nodes = [Node(self, number) for number in range(settings.nodes)]
-        self.overlay = Overlay(self)
+        self.overlay = Overlay(self, settings.neighbours)
         self._late: dict[int, list[Act]] = defaultdict(list)
         self.stopped: set[int] = set()
 
@@ -258,6 +258,7 @@ class Simulation:
         self.meter.stopped(restart.node, self.events.now)
         self.network.stop(restart.node)
         node.stop()
+        self.overlay.stopped(restart.node)
         self.events.after(restart.away, self._begin, restart.node)
 
     def _divide(self, sides: dict[int, int]) -> None:
