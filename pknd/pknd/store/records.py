@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pkn_protocol.records.codec import decode_record
-from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid
+from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid, ShortId, short_id_range
 from pkn_protocol.records.model import ITEM_KINDS, Record
 from pkn_protocol.sync.sums import MOST_AHEAD_MS
 
+MOST_OF_SHORT = 4
+"""Records of one author with the same short id that are given at once: more than one was made on purpose."""
 ITEM_KIND_LIST = ", ".join(f"'{kind}'" for kind in sorted(ITEM_KINDS))
 VISIBLE = (
     "record.head AND record.shown"
@@ -57,6 +59,19 @@ def get_row(db: sqlite3.Connection, rowid: int) -> Held | None:
 
 def is_held(db: sqlite3.Connection, cid: Cid) -> bool:
     return db.execute("SELECT 1 FROM record WHERE id = ?", (cid,)).fetchone() is not None
+
+
+def ids_of_short(db: sqlite3.Connection, author: AuthorId, short: ShortId) -> list[Cid]:
+    """The ids that a short id means among those of an author, and among those that were retracted."""
+    low, high = short_id_range(short)
+    return [
+        Cid(cid)
+        for (cid,) in db.execute(
+            "SELECT id FROM record WHERE id >= ?1 AND id <= ?2 AND author = ?3 AND wire"
+            " UNION SELECT id FROM retracted_record WHERE id >= ?1 AND id <= ?2 LIMIT ?4",
+            (low, high, author, MOST_OF_SHORT),
+        )
+    ]
 
 
 def with_prefix(db: sqlite3.Connection, low: bytes, high: bytes, *, most: int) -> list[Cid]:

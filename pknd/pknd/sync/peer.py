@@ -12,14 +12,24 @@ from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.handshake import CLIENT, SERVER
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.circles import EpochKey, membership_proof
-from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid, ShortId
 from pkn_protocol.records.model import Grant, Record, Sealed
-from pkn_protocol.sync.compare import Ended, Initiator, Key, Lacking, NeedIds, Responder, SumTable
+from pkn_protocol.sync.compare import (
+    Effects,
+    Ended,
+    Initiator,
+    Lacking,
+    LackingRow,
+    NeedIds,
+    NeedRows,
+    Responder,
+)
+from pkn_protocol.sync.rows import Key, SumTable, root_of
 from pkn_protocol.sync.sums import HOUR_MS, comparison_instant
 from pkn_protocol.sync.wants import Floor, PairKey, PeerWant, changed_by, common, want_changes, whole_want
 from pknd import log
 from pknd.environment import Environment
-from pknd.store.records import get
+from pknd.store.records import get, ids_of_short
 from pknd.store.retract import retraction_of
 from pknd.store.sums import Row, ids_of_row, sums_at
 from pknd.sync.intake import Intake, Taken
@@ -74,9 +84,10 @@ class PeerSync:
         self._inbox: asyncio.Queue[m.Message] = asyncio.Queue(_INBOX)
         self._compare_due = asyncio.Event()
         self._compare_over = asyncio.Event()
-        self._lacking: asyncio.Queue[tuple[Cid, ...]] = asyncio.Queue(4)
+        self._own_rows: SumTable = {}
+        self._other_rows: SumTable = {}
+        self._lacking: asyncio.Queue[Lacking] = asyncio.Queue(4)
         self._want_came = asyncio.Event()
-        self._at_of_other = 0
 
     async def run(self) -> None:
         """Until the connection ends; a fault of the peer closes it with the reason."""
@@ -149,10 +160,19 @@ class PeerSync:
         block of its author's device.
         """
 
+        authors = {self._key.hash(author): author for author in self._wanted} if fetch.shorts else {}
+
         def work(db: sqlite3.Connection) -> tuple[list[bytes], list[Cid]]:
             blocks: dict[bytes, None] = {}
             missing: list[Cid] = []
-            for cid in fetch.ids:
+            named = [
+                cid
+                for part in fetch.shorts
+                if part.author in authors
+                for short in part.shorts
+                for cid in ids_of_short(db, authors[part.author], short)
+            ]
+            for cid in (*fetch.ids, *named):
                 found = _givable(db, cid, self)
                 if found is None:
                     others = passed_on(cid)
@@ -204,8 +224,10 @@ class PeerSync:
                 self._refused.update(message.ids)
             case m.Compare():
                 await self._on_compare(message)
-            case m.Same() | m.Stale() | m.Sums() | m.Ids():
-                await self._on_comparison(message)
+            case m.Same() | m.Stale() | m.Rows() | m.MoreIds() | m.Lacks():
+                await self._on_own(message)
+            case m.MoreRows() | m.Groups() | m.Parts():
+                await self._on_other(message)
             case m.Unsupported():
                 log.event("sync.unsupported", LogLevel.DEBUG, type=message.type)
             case _:
@@ -257,9 +279,14 @@ class PeerSync:
                 await self._want_is_known()
             at = comparison_instant(self._env.now())
             self._compare_over.clear()
-            sums = await self._sums(at)
+            self._own_rows = await self._rows(at)
             self._own = Initiator(
-                self._next_number, at=at, mine=self._want_number, yours=self._peer_want.number, sums=sums
+                self._next_number,
+                session=self.link.peer.transcript,
+                at=at,
+                mine=self._want_number,
+                yours=self._peer_want.number,
+                root=root_of(self._own_rows, at),
             )
             self._next_number += 2
             await self.link.send(self._own.start())
@@ -280,75 +307,70 @@ class PeerSync:
         if compare.mine != self._peer_want.number or compare.yours != self._want_number:
             await self.link.send(m.Stale(compare.number))
             return
-        self._at_of_other = compare.at
-        self._other = Responder(compare, await self._sums(compare.at))
-        if self._other.same:
-            self._other = None
-            await self.link.send(m.Same(compare.number))
-            self.in_step.set()
-            return
-        for message in self._other.start():
-            await self.link.send(message)
+        self._other_rows = await self._rows(compare.at)
+        root = root_of(self._other_rows, compare.at)
+        self._other = Responder(compare, session=self.link.peer.transcript, root=root)
+        await self._do(self._other, self._other.start())
 
-    async def _on_comparison(self, message: m.Same | m.Stale | m.Sums | m.Ids) -> None:
-        own, other = self._own, self._other
-        if own is not None and message.number == own.number:
-            await self._on_own(own, message)
-        elif other is not None and message.number == other.number and isinstance(message, m.Ids):
-            need = other.receive_ids(message)
-            if need is not None:
-                messages, lacking = other.own_ids(await self._ids(need.rows, self._at_of_other))
-                for reply in messages:
-                    await self.link.send(reply)
-                self._other = None
-                await self._lacking.put(lacking.ids)
-        else:
+    async def _on_own(self, message: m.Same | m.Stale | m.Rows | m.MoreIds | m.Lacks) -> None:
+        if self._own is None or message.number != self._own.number:
             log.event("sync.stale_comparison", LogLevel.DEBUG, number=message.number)
+            return
+        await self._do(self._own, self._own.receive(message))
 
-    async def _on_own(self, own: Initiator, message: m.Same | m.Stale | m.Sums | m.Ids) -> None:
-        result: NeedIds | Lacking | Ended | None
-        match message:
-            case m.Same():
-                result = own.same()
-            case m.Stale():
-                result = own.stale()
-                self._compare_due.set()
-            case m.Sums():
-                result = own.receive_sums(message)
-            case m.Ids():
-                result = own.receive_ids(message)
-        if isinstance(result, NeedIds):
-            at = own.start().at
-            for reply in own.own_ids(await self._ids(result.rows, at)):
-                await self.link.send(reply)
-        elif isinstance(result, Lacking):
-            await self._lacking.put(result.ids)
-            self._end_own()
-        elif isinstance(result, Ended):
-            if result is Ended.SAME:
-                self.in_step.set()
-            self._end_own()
+    async def _on_other(self, message: m.MoreRows | m.Groups | m.Parts) -> None:
+        if self._other is None or message.number != self._other.number:
+            log.event("sync.stale_comparison", LogLevel.DEBUG, number=message.number)
+            return
+        await self._do(self._other, self._other.receive(message))
 
-    def _end_own(self) -> None:
-        self._own = None
-        self._compare_over.set()
+    async def _do(self, machine: Initiator | Responder, effects: Effects) -> None:
+        """Carry out what a comparison asks for, and what that leads to."""
+        for effect in effects:
+            match effect:
+                case NeedRows():
+                    rows = self._own_rows if machine is self._own else self._other_rows
+                    await self._do(machine, await asyncio.to_thread(machine.own_rows, rows))
+                case NeedIds(rows=wanted):
+                    ids = await self._ids(wanted, machine.at)
+                    await self._do(machine, await asyncio.to_thread(machine.own_ids, ids))
+                case Lacking():
+                    await self._lacking.put(effect)
+                    self._end(machine)
+                case Ended.SAME:
+                    self.in_step.set()
+                    self._end(machine)
+                case Ended.STALE:
+                    self._compare_due.set()
+                    self._end(machine)
+                case _:
+                    await self.link.send(effect)
+
+    def _end(self, machine: Initiator | Responder) -> None:
+        if machine is self._own:
+            self._own, self._own_rows = None, {}
+            self._compare_over.set()
+        elif machine is self._other:
+            self._other, self._other_rows = None, {}
 
     async def _fetch_lacking(self) -> None:
         while True:
-            ids = await self._lacking.get()
-            for start in range(0, len(ids), m.MOST_FETCHED):
-                await self._fetch(ids[start : start + m.MOST_FETCHED])
+            lacking = await self._lacking.get()
+            for fetch in _fetches(lacking.rows):
+                await self._fetch(fetch)
+            if lacking.partial:
+                self._compare_due.set()
             self.in_step.set()
 
-    async def _fetch(self, ids: tuple[Cid, ...]) -> None:
+    async def _fetch(self, fetch: m.Fetch) -> None:
         blocks: list[bytes] = []
-        async for reply in self.link.stream(m.Fetch(ids), timeout_s=FETCH_TIMEOUT_S):
+        async for reply in self.link.stream(fetch, timeout_s=FETCH_TIMEOUT_S):
             if isinstance(reply, m.Records):
                 blocks += reply.blocks
         self.records_in += len(blocks)
         await self._take(blocks)
 
-    async def _sums(self, at: int) -> SumTable:
+    async def _rows(self, at: int) -> SumTable:
         shared = common(self._wanted, self._peer_want, self._key)
         scopes = self._scopes()
 
@@ -458,6 +480,29 @@ def _parts(blocks: Sequence[bytes]) -> Iterable[list[bytes]]:
         size += len(block)
     if part:
         yield part
+
+
+def _fetches(rows: Sequence[LackingRow]) -> Iterable[m.Fetch]:
+    """Requests for all that is lacking, in its order."""
+    ids: list[Cid] = []
+    shorts: dict[bytes, list[ShortId]] = {}
+    count = 0
+    for row in rows:
+        for name in row.ids:
+            if len(name) == CID_BYTES:
+                ids.append(Cid(name))
+            else:
+                shorts.setdefault(row.author, []).append(ShortId(name))
+            count += 1
+            if count == m.MOST_FETCHED:
+                yield _fetch_of(ids, shorts)
+                ids, shorts, count = [], {}, 0
+    if count:
+        yield _fetch_of(ids, shorts)
+
+
+def _fetch_of(ids: Sequence[Cid], shorts: Mapping[bytes, Sequence[ShortId]]) -> m.Fetch:
+    return m.Fetch(tuple(ids), shorts=tuple(m.ShortIds(a, tuple(found)) for a, found in shorts.items()))
 
 
 def _first(group: BaseExceptionGroup[ChannelError]) -> ChannelError:

@@ -7,14 +7,18 @@ A message is a DAG-CBOR map with its type in `t`, a request's number in `q` or t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypeAlias
 
-from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, ShortId
 
-MOST_IDS = 4096
-"""Ids in one message: 170 KiB."""
 MOST_FETCHED = 256
-MOST_ROWS = 2048
+MOST_PARTS = 4096
+"""Groups, asks or parts in one message of a comparison."""
+MOST_PERIODS = 256
+"""Of one group; rows of more periods make several groups."""
+MOST_DATA_BYTES = 256 * 1024
+"""Data in one message of a comparison; with what names it the message stays within its limit."""
 MOST_RECORD_BYTES = 224 * 1024
 """Blocks in one `records` or `push`; with the envelope they stay within the limit of those messages."""
 MOST_HAVE = 256
@@ -104,7 +108,7 @@ class Circles:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """Begins comparison `number` at an instant, over the wants of these versions; `root` of all sums."""
+    """Begins comparison `number` at an instant, over the wants of these versions; `root` of all rows."""
 
     number: int
     at: int
@@ -125,50 +129,138 @@ class Stale:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class SumRow:
-    """Scope (empty or a circle's tag), author's hash, period, count, SHA-256 of the sum."""
+class Form(IntEnum):
+    """What the data of a set of rows or ids is."""
 
-    scope: bytes
-    author: bytes
-    period: int
+    CODE = 0
+    """Symbols of 17 bytes, the next of its stream."""
+    SHORT = 1
+    """All of it: 8 bytes each."""
+    WHOLE = 2
+    """All of it: the digests of ids, 32 bytes each; for ids whose short ids collide."""
+    PRINT = 3
+    """A hash of all of it, 16 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The responder's rows, `total` in all: the next symbols of their code, or their list (SHORT)."""
+
+    number: int
+    total: int
+    form: Form
+    data: bytes
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoreRows:
+    """Asks for that many more symbols of the rows' code, or with 0 for their list."""
+
+    number: int
     count: int
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class Group:
+    """Rows of one author in one scope that differ, and their ids on the sender's side, `total` in all."""
+
+    scope: bytes
+    author: bytes
+    periods: tuple[int, ...]
+    total: int
+    form: Form
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The initiator's groups, numbered from 0 on over all messages; `rows` are the first 4 bytes of the items
+    of those rows that the responder has and the initiator has not, or not so."""
+
     number: int
-    rows: tuple[SumRow, ...]
-    more: bool
+    rows: bytes
+    groups: tuple[Group, ...]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class IdList:
+class IdsAsk:
+    """Of group number `group`: `count` more symbols, or (count 0) another form of its ids."""
+
+    group: int
+    form: Form
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MoreIds:
+    number: int
+    asks: tuple[IdsAsk, ...]
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of group number `group`: what follows of its data in a form."""
+
+    group: int
+    form: Form
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The initiator's answer to `MoreIds`."""
+
+    number: int
+    parts: tuple[Part, ...]
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowIds:
+    """All ids of a row that the other side does not have."""
+
     scope: bytes
     author: bytes
     period: int
-    ids: tuple[Cid, ...]
+    form: Form
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
+class Lacks:
+    """Ends a comparison: what the responder holds and the initiator lacks."""
+
     number: int
-    lists: tuple[IdList, ...]
-    more: bool
+    groups: tuple[Part, ...]
+    rows: tuple[RowIds, ...]
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShortIds:
+    """Records of one author, by its hash, named by short ids."""
+
+    author: bytes
+    shorts: tuple[ShortId, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A request for records; `devices` asks for the `device` records of their authors too."""
+    """A request for records, by id or by author and short id; `devices` asks for the `device` records of
+    their authors too."""
 
-    ids: tuple[Cid, ...]
+    ids: tuple[Cid, ...] = ()
     devices: bool = False
+    shorts: tuple[ShortIds, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Blocks of records; a retracted id is answered with its retraction."""
+    """Blocks of records; a retracted id is answered with its retraction. `missing` are ids that are not held
+    or not for the asker; short ids without a record are passed over."""
 
     blocks: tuple[bytes, ...]
     missing: tuple[Cid, ...] = ()
@@ -289,8 +381,12 @@ Message: TypeAlias = (
     | Compare
     | Same
     | Stale
-    | Sums
-    | Ids
+    | Rows
+    | MoreRows
+    | Groups
+    | MoreIds
+    | Parts
+    | Lacks
     | Fetch
     | Records
     | Push

@@ -20,7 +20,11 @@ AuthorId = NewType("AuthorId", bytes)
 DeviceId = NewType("DeviceId", bytes)
 """32 bytes: the Ed25519 public key of a machine."""
 
+ShortId = NewType("ShortId", bytes)
+"""8 bytes: the first of a record id's digest. Names a record of a known author."""
+
 CID_BYTES = 36
+SHORT_BYTES = 8
 KEY_BYTES = 32
 _DAG_CBOR_PREFIX = b"\x01\x71\x12\x20"
 _RAW_PREFIX = b"\x01\x55\x12\x20"
@@ -53,6 +57,21 @@ def is_record_cid(value: bytes) -> bool:
 
 def is_raw_cid(value: bytes) -> bool:
     return len(value) == CID_BYTES and value.startswith(_RAW_PREFIX)
+
+
+def record_cid(digest: bytes) -> Cid:
+    """The id of a record by its digest of 32 bytes."""
+    return Cid(_DAG_CBOR_PREFIX + digest)
+
+
+def short_id(cid: Cid) -> ShortId:
+    return ShortId(cid[4 : 4 + SHORT_BYTES])
+
+
+def short_id_range(short: ShortId) -> tuple[bytes, bytes]:
+    """The least bytes that a record's id with this short id may be, and the greatest."""
+    rest = 32 - SHORT_BYTES
+    return _DAG_CBOR_PREFIX + short + bytes(rest), _DAG_CBOR_PREFIX + short + b"\xff" * rest
 
 
 def cid_digest(cid: Cid) -> bytes:

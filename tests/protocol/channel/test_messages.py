@@ -10,7 +10,7 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import LARGEST_MESSAGE, Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.records.cbor import encode
-from pkn_protocol.records.ids import AuthorId, DeviceId, dag_cbor_cid, raw_cid
+from pkn_protocol.records.ids import AuthorId, DeviceId, ShortId, dag_cbor_cid, raw_cid
 
 CID = dag_cbor_cid(b"x")
 KEY = b"k" * 32
@@ -25,12 +25,19 @@ OPEN: list[m.Message] = [
     m.Pong(),
     m.Want(1, 0, (m.WantEntry(HASH), m.WantEntry(HASH, (5, CID))), (HASH,), more=True),
     m.Circles((KEY,)),
-    m.Compare(1, 3_600_000, 1, 2, KEY),
+    m.Compare(1, 3_600_000, 1, 2, KEY[:16]),
     m.Same(1),
     m.Stale(1),
-    m.Sums(1, (m.SumRow(b"", HASH, 0, 3, KEY), m.SumRow(b"s" * 16, HASH, 671, 1, KEY)), more=False),
-    m.Ids(1, (m.IdList(b"", HASH, 671, (CID,)), m.IdList(b"", HASH, 0, ())), more=True),
+    m.Rows(1, 20, m.Form.CODE, b"c" * 34, more=True),
+    m.Rows(1, 2, m.Form.SHORT, b"r" * 16),
+    m.MoreRows(1, 12),
+    m.Groups(1, b"name", (m.Group(b"", HASH, (0,), 3, m.Form.CODE, b"c" * 34),), more=True),
+    m.Groups(1, b"", (m.Group(b"s" * 16, HASH, (671, 672), 2, m.Form.WHOLE, KEY * 2),)),
+    m.MoreIds(1, (m.IdsAsk(0, m.Form.CODE, 7), m.IdsAsk(1, m.Form.PRINT)), more=True),
+    m.Parts(1, (m.Part(0, m.Form.CODE, b"c" * 17), m.Part(1, m.Form.PRINT, b"p" * 16)), more=True),
+    m.Lacks(1, (m.Part(0, m.Form.SHORT, HASH),), (m.RowIds(b"", HASH, 671, m.Form.WHOLE, KEY),), more=True),
     m.Fetch((CID,), devices=True),
+    m.Fetch(shorts=(m.ShortIds(HASH, (ShortId(HASH), ShortId(b"g" * 8))),)),
     m.Records((b"block",), (CID,), more=True),
     m.Push(HASH, (b"block", b"other")),
     m.Grants((b"block",)),
@@ -108,8 +115,21 @@ def test_a_message_of_a_later_program_is_told_from_nonsense() -> None:
         ({"t": "same", "n": -1}, CloseCode.BAD_MESSAGE),
         ({"t": "circles", "proofs": [b"short"]}, CloseCode.BAD_MESSAGE),
         ({"t": "fetch", "ids": [b"no link"]}, CloseCode.BAD_MESSAGE),
-        ({"t": "sums", "n": 1, "rows": [[b"", HASH, 0, 1]], "more": False}, CloseCode.BAD_MESSAGE),
-        ({"t": "sums", "n": 1, "rows": [[b"odd", HASH, 0, 1, KEY]], "more": False}, CloseCode.BAD_MESSAGE),
+        ({"t": "rows", "n": 1, "total": 2, "form": 0, "data": b"x" * 18}, CloseCode.BAD_MESSAGE),
+        ({"t": "rows", "n": 1, "total": 2, "form": 4, "data": b""}, CloseCode.BAD_MESSAGE),
+        ({"t": "rows", "n": 1, "total": 2, "form": 1, "data": bytes(2**18 + 8)}, CloseCode.BAD_MESSAGE),
+        ({"t": "compare", "n": 1, "at": 0, "mine": 1, "yours": 1, "root": KEY}, CloseCode.BAD_MESSAGE),
+        ({"t": "groups", "n": 1, "rows": b"", "groups": [[b"", HASH, [], 1, 0, b""]]}, CloseCode.BAD_MESSAGE),
+        (
+            {"t": "groups", "n": 1, "rows": b"", "groups": [[b"odd", HASH, [5], 1, 0, b""]]},
+            CloseCode.BAD_MESSAGE,
+        ),
+        ({"t": "groups", "n": 1, "rows": b"", "groups": [[b"", HASH, [5], 1, 0]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "more_ids", "n": 1, "asks": [[0, 0, -1]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "parts", "n": 1, "parts": [[0, 1, b"seven b"]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "lacks", "n": 1, "rows": [[b"", HASH, 5, 2, HASH]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "fetch", "shorts": [[HASH, b"short"]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "fetch", "shorts": [[HASH, HASH * 200], [KEY[:8], HASH * 57]]}, CloseCode.BAD_MESSAGE),
         ({"t": "ping", "q": 1, "pad": b"x" * 2000}, CloseCode.TOO_LARGE),
         ({"t": "records", "blocks": [b"x" * 20_000]}, CloseCode.BAD_MESSAGE),
         ({"x": 1}, CloseCode.BAD_MESSAGE),

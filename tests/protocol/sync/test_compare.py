@@ -2,207 +2,419 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from dataclasses import replace
+from hashlib import sha256
+from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkn_protocol.channel import messages as m
-from pkn_protocol.channel.codec import Stage, decode_message, encode_message
-from pkn_protocol.channel.errors import ChannelError
-from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, dag_cbor_cid
-from pkn_protocol.records.signing import Ed25519Key
-from pkn_protocol.sync.compare import Ended, Initiator, Key, Lacking, NeedIds, Responder, root_of
-from pkn_protocol.sync.sums import (
-    HOUR_MS,
-    MOST_AHEAD_MS,
-    PeriodSum,
-    comparison_instant,
-    counts_at,
-    period_of,
-    sum_of,
+from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.records.ids import Cid, dag_cbor_cid, record_cid, short_id
+from pkn_protocol.sync import compare
+from pkn_protocol.sync.compare import (
+    MOST_LISTED_IDS,
+    Ended,
+    Initiator,
+    Lacking,
+    NeedIds,
+    NeedRows,
+    Responder,
+    within_limit,
 )
-from pkn_protocol.sync.wants import PairKey, PeerWant, changed_by, common, want_changes, whole_want
+from pkn_protocol.sync.pace import MOST_ASKS
+from pkn_protocol.sync.rows import Key, root_of
+from pkn_protocol.sync.sums import HOUR_MS
+from tests.protocol.sync.meeting import (
+    SESSION,
+    Change,
+    Side,
+    author,
+    carry_out,
+    matching,
+    meet,
+    rows_of,
+    shorts,
+)
 
-ids = st.integers(0, 60).map(lambda number: dag_cbor_cid(b"%d" % number))
-rows = st.tuples(st.sampled_from([b"", b"s" * 16]), st.sampled_from([b"a" * 8, b"b" * 8]), st.integers(0, 3))
-holdings = st.dictionaries(rows, st.frozensets(ids, min_size=1, max_size=20), max_size=8)
-Holding = dict[Key, frozenset[Cid]]
-
-
-def sums(holding: Holding) -> dict[Key, tuple[int, bytes]]:
-    totals = {row: sum_of(list(found)) for row, found in holding.items()}
-    return {row: (total.count, total.digest()) for row, total in totals.items()}
-
-
-def listed(holding: Holding, wanted: tuple[Key, ...]) -> dict[Key, list[Cid]]:
-    return {row: sorted(holding.get(row, frozenset())) for row in wanted}
-
-
-def over_the_wire(messages: Iterator[m.Message]) -> list[m.Message]:
-    return [decode_message(encode_message(m.Envelope(message)), Stage.OPEN).message for message in messages]
-
-
-def compare(one: Holding, other: Holding) -> tuple[set[Cid], set[Cid]]:
-    """What each side finds that it lacks."""
-    a = Initiator(1, at=HOUR_MS, mine=1, yours=1, sums=sums(one))
-    b = Responder(a.start(), sums(other))
-    if b.same:
-        assert a.same() is Ended.SAME
-        return set(), set()
-    need: NeedIds | Ended | None = None
-    for message in over_the_wire(b.start()):
-        assert isinstance(message, m.Sums)
-        need = a.receive_sums(message)
-    assert isinstance(need, NeedIds)
-    asked: NeedIds | None = None
-    for message in over_the_wire(a.own_ids(listed(one, need.rows))):
-        assert isinstance(message, m.Ids)
-        asked = b.receive_ids(message)
-    assert asked is not None
-    replies, lacking_b = b.own_ids(listed(other, asked.rows))
-    lacking_a: Lacking | None = None
-    for message in over_the_wire(replies):
-        assert isinstance(message, m.Ids)
-        lacking_a = a.receive_ids(message)
-    assert lacking_a is not None
-    return set(lacking_a.ids), set(lacking_b.ids)
+rows = st.tuples(
+    st.sampled_from([b"", b"s" * 16]), st.sampled_from([author(1), author(2)]), st.integers(0, 3)
+)
+Holding = dict[Key, list[Cid]]
+few = st.frozensets(st.integers(0, 40), min_size=1, max_size=20).map(sorted)
+parts = st.tuples(st.integers(0, 400), st.integers(0, 120), st.integers(0, 120))
+"""Of one row: ids that both hold, that one holds, that the other holds."""
 
 
-@given(holdings, holdings)
+def cids(what: str, count: int) -> list[Cid]:
+    return [dag_cbor_cid(f"{what} {number}".encode()) for number in range(count)]
+
+
+def with_ids(numbers: dict[Key, list[int]]) -> Holding:
+    """A record belongs to one row, so that no id is in two."""
+    return {row: [dag_cbor_cid(f"{row} {n}".encode()) for n in found] for row, found in numbers.items()}
+
+
+small = st.dictionaries(rows, few, max_size=8).map(with_ids)
+
+
+def two_sides(rows: dict[Key, tuple[int, int, int]]) -> tuple[Holding, Holding]:
+    one: Holding = {}
+    other: Holding = {}
+    for row, (both, here, there) in rows.items():
+        common = cids(f"{row} both", both)
+        one[row] = common + cids(f"{row} one", here)
+        other[row] = common + cids(f"{row} other", there)
+    return ({row: found for row, found in side.items() if found} for side in (one, other))  # type: ignore[return-value]
+
+
+def assert_all_found(one: Holding, other: Holding, lacking: tuple[set[bytes], set[bytes]]) -> None:
+    for held, there, names in ((one, other, lacking[0]), (other, one, lacking[1])):
+        due = {cid for row, found in there.items() for cid in set(found).difference(held.get(row, ()))}
+        all_there = [cid for found in there.values() for cid in found]
+        assert due <= matching(names, all_there)
+        # Nothing is named that the other side does not have, nor what is not due by its row.
+        assert len(names) <= len(due)
+
+
+@given(small, small)
 def test_each_side_finds_what_it_lacks_and_a_second_comparison_finds_nothing(
     one: Holding, other: Holding
 ) -> None:
-    lacking_one, lacking_other = compare(one, other)
-    for row in {**one, **other}:
-        mine, theirs = one.get(row, frozenset()), other.get(row, frozenset())
-        assert theirs - mine <= lacking_one
-        assert mine - theirs <= lacking_other
-    assert lacking_one <= {cid for found in other.values() for cid in found}
-    union = {row: one.get(row, frozenset()) | other.get(row, frozenset()) for row in {**one, **other}}
-    assert compare(union, dict(union)) == (set(), set())
+    assert_all_found(one, other, meet(one, other).lacking())
+    union = {row: sorted({*one.get(row, ()), *other.get(row, ())}) for row in {**one, **other}}
+    again = meet(union, dict(union))
+    assert again.one.result is again.other.result is Ended.SAME
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(rows, parts, max_size=8), st.integers(1, 2**40))
+def test_every_difference_is_found_whatever_its_number(
+    rows: dict[Key, tuple[int, int, int]], number: int
+) -> None:
+    one, other = two_sides(rows)
+    assert_all_found(one, other, meet(one, other, number=number).lacking())
+
+
+@pytest.mark.parametrize("many", [{}, {(b"", author(7), 0): (0, 3, 0)}], ids=["nothing", "little"])
+def test_who_holds_nothing_or_little_gets_all_in_either_direction(
+    many: dict[Key, tuple[int, int, int]],
+) -> None:
+    full = {(b"", author(number), month): (0, 0, 40) for number in range(20) for month in (0, 670, 671)}
+    one, other = two_sides({**full, **many})
+    assert_all_found(one, other, meet(one, other).lacking())
+    assert_all_found(other, one, meet(other, one).lacking())
+    # Each short id once, and what names the rows.
+    assert meet(one, other).total < 20 * 3 * (40 * 8 + 60)
+    assert meet(other, one).total < 20 * 3 * (40 * 8 + 60)
 
 
 def test_long_lists_go_in_several_messages() -> None:
-    many = {(b"", b"a" * 8, 5): frozenset(dag_cbor_cid(b"%d" % n) for n in range(10_000))}
-    lacking_one, lacking_other = compare(many, {})
-    assert (len(lacking_one), len(lacking_other)) == (0, 10_000)
+    one: Holding = {(b"", author(1), 5): cids("many", 70_000)}
+    meeting = meet(one, {})
+    assert meeting.lacking() == (set(), set(shorts(one[(b"", author(1), 5)])))
+    assert meeting.frames > 4
+    assert meet({}, one).lacking()[0] == meeting.lacking()[1]
 
 
 def test_standing_records_are_fetched_first_then_the_newest() -> None:
-    held = {(b"", b"a" * 8, period): frozenset([dag_cbor_cid(b"%d" % period)]) for period in (0, 5, 9)}
-    a = Initiator(1, at=0, mine=1, yours=1, sums={})
-    [message] = Responder(a.start(), sums(held)).start()
-    assert isinstance(message, m.Sums)
-    need = a.receive_sums(message)
-    assert isinstance(need, NeedIds)
-    list(a.own_ids(listed({}, need.rows)))
-    lists = tuple(m.IdList(*row, tuple(held[row])) for row in held)
-    lacking = a.receive_ids(m.Ids(1, lists, more=False))
-    assert lacking is not None
-    assert lacking.ids == tuple(dag_cbor_cid(b"%d" % period) for period in (0, 9, 5))
+    held: Holding = {(b"", author(1), period): cids(str(period), 2) for period in (5, 0, 9)}
+    for meeting, side in ((meet({}, held), "one"), (meet(held, {}), "other")):
+        result = getattr(meeting, side).result
+        assert isinstance(result, Lacking)
+        assert result.rows[0].period == 0
+        assert result.rows[0].ids == tuple(map(short_id, cids("0", 2)))
+        named = [name for row in result.rows[1:] for name in row.ids]
+        assert named == [short_id(cid) for period in (9, 5) for cid in cids(str(period), 2)]
 
 
-def test_a_peer_that_says_more_than_it_was_asked_changes_nothing() -> None:
-    a = Initiator(1, at=0, mine=1, yours=1, sums={})
-    assert a.receive_sums(m.Sums(1, (), more=False)) is Ended.SAME
-    with pytest.raises(ChannelError):
-        a.receive_sums(m.Sums(1, (), more=False))
-    b = Initiator(1, at=0, mine=1, yours=1, sums={})
-    with pytest.raises(ChannelError):
-        b.receive_ids(m.Ids(1, (), more=False))
+def test_nothing_new_costs_two_short_messages() -> None:
+    held, _ = two_sides({(b"", author(1), month): (50, 0, 0) for month in range(20)})
+    meeting = meet(held, dict(held))
+    assert meeting.total < 80
+    assert meeting.trips == 2
 
 
-@given(st.lists(ids, unique=True), st.randoms())
-def test_sums_do_not_depend_on_order_and_can_be_taken_back(found: list[Cid], random: object) -> None:
-    total = PeriodSum()
-    for cid in found:
-        total = total.with_id(cid)
-    backwards = PeriodSum()
-    for cid in reversed(found):
-        backwards = backwards.with_id(cid)
-    assert total == backwards == sum_of(found)
-    for cid in found:
-        total = total.without_id(cid)
-    assert total == PeriodSum()
-
-
-def test_the_root_notices_every_part_of_a_row() -> None:
-    base = {(b"", b"a" * 8, 5): (1, b"d" * 32)}
-    others = [
-        {(b"s" * 16, b"a" * 8, 5): (1, b"d" * 32)},
-        {(b"", b"b" * 8, 5): (1, b"d" * 32)},
-        {(b"", b"a" * 8, 6): (1, b"d" * 32)},
-        {(b"", b"a" * 8, 5): (2, b"d" * 32)},
-        {(b"", b"a" * 8, 5): (1, b"e" * 32)},
-        {},
+def collision(what: str, count: int) -> list[Cid]:
+    """Ids with one short id; making them takes 2^32 tries, so these are of no record."""
+    return [
+        record_cid(bytes(8) + sha256(f"{what} {number}".encode()).digest()[:24]) for number in range(count)
     ]
-    assert len({root_of(base), *map(root_of, others)}) == 7
+
+
+@pytest.mark.parametrize("both", [3, 100])
+@pytest.mark.parametrize(
+    ("here", "there"), [(1, 1), (2, 0), (0, 2), (2, 1)], ids=["each", "here", "there", "mixed"]
+)
+def test_ids_with_the_same_short_id_cost_their_author_alone(both: int, here: int, there: int) -> None:
+    spoilt, honest = (b"", author(1), 671), (b"", author(2), 671)
+    one, other = two_sides({spoilt: (both, 5, 4), honest: (900, 5, 4)})
+    same = collision("spoilt", here + there)
+    one[spoilt] += same[:here]
+    other[spoilt] += same[here:]
+    meeting = meet(one, other)
+    # Some may be found only when all else is in step.
+    lacking = meeting.lacking()
+    for held, found in ((one, lacking[0]), (other, lacking[1])):
+        for side in (one, other):
+            for row in side:
+                new = [cid for cid in side[row] if cid not in held[row]]
+                held[row] = held[row] + sorted(matching(found, new))
+    assert set(one[honest]) == set(other[honest])
+    again = meet(one, other)
+    assert_all_found(one, other, again.lacking())
+    # The honest author's rows went as a code, not as the list of 7,200 bytes.
+    assert meeting.total + again.total < (2 * (both + 20)) * 40 + 3000
+
+
+def test_what_arrived_in_the_meantime_is_no_collision() -> None:
+    row = (b"", author(1), 671)
+    one, other = two_sides({row: (3000, 0, 1)})
+    side = Side(other)
+    # Its sums are read, then the record is gone; the ids that come later are equal.
+    side.holding = one
+    meeting = meet(one, side)
+    assert meeting.lacking() == (set(), set())
+    assert "Parts" in meeting.sizes
+    assert meeting.total < 1000
+
+
+def losing(lost: int) -> Change:
+    """A channel that loses one message."""
+    numbers = count()
+
+    def change(message: m.Message) -> m.Message | None:
+        return None if next(numbers) == lost else message
+
+    return change
+
+
+def test_a_comparison_that_loses_a_message_is_left_and_the_next_one_works() -> None:
+    one, other = two_sides({(b"", author(n), 671): (400, 30, 30) for n in range(3)})
+    whole = meet(one, other)
+    for lost in range(whole.frames):
+        meeting = meet(one, other, change=losing(lost))
+        # The side that sent last may be done; nobody believes in anything false.
+        assert meeting.one.result is None
+        for names, there in zip(meeting.lacking(), (other, one), strict=True):
+            assert names <= shorts([cid for found in there.values() for cid in found])
+        assert_all_found(one, other, meet(one, other, number=3).lacking())
+
+
+def test_a_peer_that_never_sends_enough_symbols_is_sent_away() -> None:
+    one, other = two_sides({(b"", author(1), 671): (3000, 200, 200)})
+
+    def shortened(message: m.Message) -> m.Message:
+        if isinstance(message, m.Parts):
+            return replace(message, parts=tuple(replace(p, data=p.data[:17]) for p in message.parts))
+        return message
+
+    with pytest.raises(ChannelError) as error:
+        meet(one, other, change=shortened)
+    assert error.value.code is CloseCode.BAD_MESSAGE
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_symbols_that_mean_nothing_cost_at_most_a_few_lists(seed: int) -> None:
+    chance = random.Random(seed)
+    one, other = two_sides({(b"", author(n), 671): (1000, 20, 20) for n in range(60)})
+    honest = sum(len(found) for found in one.values()) * 8
+
+    def nonsense(message: m.Message) -> m.Message:
+        match message:
+            case m.Rows(form=m.Form.CODE) if seed % 2:
+                return replace(message, data=chance.randbytes(len(message.data)))
+            case m.Groups():
+                groups = [
+                    replace(g, data=chance.randbytes(len(g.data))) if g.form is m.Form.CODE else g
+                    for g in message.groups
+                ]
+                return replace(message, groups=tuple(groups))
+            case m.Parts():
+                parts = [
+                    replace(p, data=chance.randbytes(len(p.data))) if p.form is m.Form.CODE else p
+                    for p in message.parts
+                ]
+                return replace(message, parts=tuple(parts))
+            case _:
+                return message
+
+    meeting = meet(one, other, change=nonsense)
+    # The lists are true, so that all is found; the symbols cost no more than twice the lists.
+    assert_all_found(one, other, meeting.lacking())
+    assert meeting.total < 3.5 * honest
+    assert meeting.trips < 2 * (2 * MOST_ASKS + 10)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 12))
+def test_whatever_a_peer_says_it_ends_or_is_a_fault_of_the_peer(seed: int, at: int) -> None:
+    chance = random.Random(seed)
+    one, other = two_sides({(b"", author(n), month): (60, 4, 3) for n in range(3) for month in (0, 671)})
+    seen: list[m.Message] = []
+
+    def twisted(message: m.Message) -> m.Message:
+        seen.append(message)
+        # Any earlier message in the place of a later one, with some of its data exchanged.
+        return chance.choice(seen) if len(seen) > at else message
+
+    try:
+        meeting = meet(one, other, change=twisted)
+    except ChannelError as error:
+        assert error.reason
+        assert error.code in (CloseCode.BAD_MESSAGE, CloseCode.OVER_BUDGET)
+    else:
+        assert meeting.total < 200_000
+
+
+def initiator(held: Holding) -> Initiator:
+    return Initiator(1, session=SESSION, at=HOUR_MS, mine=1, yours=1, root=root_of(rows_of(held), HOUR_MS))
+
+
+def responder(held: Holding) -> tuple[Responder, Side]:
+    """One that waits for groups."""
+    side = Side(held)
+    machine = Responder(m.Compare(1, HOUR_MS, 1, 1, bytes(16)), session=SESSION, root=side.root())
+    list(carry_out(machine, machine.start(), side))
+    return machine, side
+
+
+ROW: Key = (b"", author(1), 671)
+CODE = m.Group(*ROW[:2], (671,), 100, m.Form.CODE, bytes(34))
 
 
 @pytest.mark.parametrize(
-    ("time", "period"),
-    [(0, 1), (1_764_000_000_000, 671), (1_764_547_200_000 - 1, 671), (1_764_547_200_000, 672)],
+    "message",
+    [
+        m.Groups(1, b"nameslonger!", ()),
+        m.Groups(1, b"odd", ()),
+        m.Groups(1, b"", (replace(CODE, data=b""),)),
+        m.Groups(1, b"", (replace(CODE, data=bytes(17 * 17)),)),
+        m.Groups(1, b"", (replace(CODE, form=m.Form.PRINT, data=bytes(16)),)),
+        m.Groups(1, b"", (replace(CODE, form=m.Form.SHORT, data=bytes(8)),)),
+        m.Groups(1, b"", (replace(CODE, total=2, form=m.Form.SHORT, data=bytes(16)),)),
+        m.Groups(1, b"", (replace(CODE, total=MOST_LISTED_IDS + 1),)),
+        m.Parts(1, (m.Part(0, m.Form.CODE, bytes(17)),)),
+        m.Same(1),
+        m.Lacks(1, (), ()),
+    ],
+    ids=repr,
 )
-def test_periods_are_months_in_utc(time: int, period: int) -> None:
-    assert period_of(False, time) == period
-    assert period_of(True, time) == 0
-    assert period_of(False, 2**48) > 0
-
-
-@given(st.integers(0, 2**45))
-def test_a_comparison_counts_what_clocks_ten_minutes_ahead_have_written(now: int) -> None:
-    at = comparison_instant(now)
-    assert at % HOUR_MS == 0
-    assert now + MOST_AHEAD_MS < at <= now + MOST_AHEAD_MS + HOUR_MS
-    assert counts_at(now + MOST_AHEAD_MS, None, at)
-    assert not counts_at(at + 1, None, at)
-    assert not counts_at(0, at, at)
-
-
-ANN, BEN = (Ed25519Key.from_seed(bytes((n,)) * 32) for n in (1, 2))
-KEY = PairKey.of(ANN, DeviceId(BEN.public))
-authors = st.integers(0, 20).map(lambda number: AuthorId(bytes((number,)) * 32))
-wants = st.dictionaries(authors, st.none() | st.tuples(st.integers(0, 100), ids), max_size=12)
-
-
-def test_both_sides_hash_an_author_alike_and_others_do_not() -> None:
-    author = AuthorId(b"a" * 32)
-    assert PairKey.of(BEN, DeviceId(ANN.public)).hash(author) == KEY.hash(author)
-    eve = Ed25519Key.from_seed(b"\x03" * 32)
-    assert PairKey.of(eve, DeviceId(BEN.public)).hash(author) != KEY.hash(author)
-
-
-@given(wants, wants)
-def test_changes_to_a_want_arrive_at_the_same_as_telling_it_anew(
-    before: dict[AuthorId, tuple[int, Cid] | None], after: dict[AuthorId, tuple[int, Cid] | None]
-) -> None:
-    known = PeerWant()
-    for message in whole_want(1, before, KEY):
-        known = changed_by(known, message)
-    change = want_changes(1, before, after, KEY)
-    assert change is not None
-    known = changed_by(known, change)
-    anew = PeerWant()
-    for message in whole_want(2, after, KEY):
-        anew = changed_by(anew, message)
-    assert known == anew
-
-
-@given(wants, wants)
-def test_what_is_compared_is_the_same_on_both_sides(
-    one: dict[AuthorId, tuple[int, Cid] | None], other: dict[AuthorId, tuple[int, Cid] | None]
-) -> None:
-    told_one, told_other = PeerWant(), PeerWant()
-    for message in whole_want(1, one, KEY):
-        told_one = changed_by(told_one, message)
-    for message in whole_want(1, other, KEY):
-        told_other = changed_by(told_other, message)
-    assert common(one, told_other, KEY) == common(other, told_one, KEY)
-    assert set(common(one, told_other, KEY)) == one.keys() & other.keys()
-
-
-def test_changes_to_a_version_that_was_not_told_are_an_error() -> None:
+def test_a_responder_refuses_what_is_not_to_be_said(message: m.Message) -> None:
+    machine, side = responder({ROW: cids("own", 5)})
     with pytest.raises(ChannelError):
-        changed_by(PeerWant(), m.Want(3, 2, ()))
+        list(carry_out(machine, machine.receive(message), side))
+
+
+def test_a_responder_gives_rows_within_bounds() -> None:
+    held, _ = two_sides({(b"", author(n), 671): (1, 0, 0) for n in range(100)})
+    machine, _ = responder(held)
+    for _ in range(3):
+        machine.receive(m.MoreRows(1, 20))
+    with pytest.raises(ChannelError):
+        machine.receive(m.MoreRows(1, 50))
+    machine.receive(m.MoreRows(1, 0))
+    with pytest.raises(ChannelError):
+        machine.receive(m.MoreRows(1, 0))
+    machine, _ = responder(held)
+    with pytest.raises(ChannelError):
+        for _ in range(MOST_ASKS + 2):
+            machine.receive(m.MoreRows(1, 1))
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        (m.IdsAsk(1, m.Form.CODE, 1),),
+        (m.IdsAsk(0, m.Form.CODE, 0),),
+        (m.IdsAsk(0, m.Form.CODE, 200),),
+        (m.IdsAsk(0, m.Form.SHORT, 1),),
+        (m.IdsAsk(0, m.Form.CODE, 1), m.IdsAsk(0, m.Form.PRINT)),
+    ],
+    ids=repr,
+)
+def test_an_initiator_gives_ids_within_bounds(asks: tuple[m.IdsAsk, ...]) -> None:
+    machine, _ = _at_ids()
+    with pytest.raises(ChannelError):
+        machine.receive(m.MoreIds(1, asks))
+
+
+def test_an_initiator_gives_each_list_once_and_takes_no_more_than_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine, _ = _at_ids()
+    machine.receive(m.MoreIds(1, (m.IdsAsk(0, m.Form.SHORT),)))
+    with pytest.raises(ChannelError):
+        machine.receive(m.MoreIds(1, (m.IdsAsk(0, m.Form.SHORT),)))
+    for message in (
+        m.Lacks(1, (m.Part(1, m.Form.SHORT, bytes(8)),), ()),
+        m.Lacks(1, (m.Part(0, m.Form.PRINT, bytes(16)),), ()),
+        m.Lacks(1, (m.Part(0, m.Form.SHORT, b""),), ()),
+    ):
+        machine, _ = _at_ids()
+        with pytest.raises(ChannelError):
+            machine.receive(message)
+    monkeypatch.setattr(compare, "MOST_LISTED_IDS", 200)
+    machine, _ = _at_ids()
+    with pytest.raises(ChannelError) as error:
+        machine.receive(m.Lacks(1, (m.Part(0, m.Form.SHORT, bytes(201 * 8)),), ()))
+    assert error.value.code is CloseCode.OVER_BUDGET
+
+
+def _at_ids() -> tuple[Initiator, Side]:
+    """One that has sent its groups: one of 200 ids as a code, since the other side's row is another one."""
+    side = Side({ROW: cids("own", 200)})
+    machine = initiator({})
+    assert machine.receive(m.Rows(1, 1, m.Form.SHORT, b"anything")) == (NeedRows.ALL,)
+    [need] = machine.own_rows(side.rows)
+    assert isinstance(need, NeedIds)
+    [groups] = machine.own_ids(side.holding)
+    assert isinstance(groups, m.Groups)
+    assert groups.groups[0].form is m.Form.CODE
+    return machine, side
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Rows(1, 1, m.Form.WHOLE, bytes(32)),
+        m.Rows(1, 2, m.Form.SHORT, bytes(8)),
+        m.Rows(1, 40, m.Form.CODE, bytes(17)),
+        m.Rows(1, 2_000_000, m.Form.CODE, bytes(16 * 17)),
+        m.MoreIds(1, ()),
+        m.Lacks(1, (), ()),
+        m.Groups(1, b"", ()),
+    ],
+    ids=repr,
+)
+def test_an_initiator_refuses_what_is_not_to_be_said(message: m.Message) -> None:
+    machine = initiator({})
+    with pytest.raises(ChannelError):
+        for effect in machine.receive(message):
+            if effect is NeedRows.ALL:
+                machine.own_rows({})
+
+
+def test_rows_that_come_while_the_own_ones_are_read_wait() -> None:
+    machine = initiator({})
+    data = b"".join(sha256(b"%d" % n).digest()[:8] for n in range(4))
+    assert machine.receive(m.Rows(1, 4, m.Form.SHORT, data[:16], more=True)) == (NeedRows.ALL,)
+    assert machine.receive(m.Rows(1, 4, m.Form.SHORT, data[16:])) == ()
+    with pytest.raises(ChannelError):
+        machine.receive(m.Rows(1, 4, m.Form.SHORT, data[16:]))
+    assert machine.own_rows({}) == (NeedIds(()),)
+    [groups] = machine.own_ids({})
+    assert isinstance(groups, m.Groups)
+    named = {groups.rows[at : at + 4] for at in range(0, 16, 4)}
+    assert named == {data[at : at + 4] for at in range(0, 32, 8)}
+
+
+def test_what_is_too_much_for_one_comparison_waits_for_the_next_one() -> None:
+    counts: dict[Key, tuple[int, bytes]] = {
+        (b"", author(1), period): (MOST_LISTED_IDS // 2, b"") for period in (0, 9, 8)
+    }
+    assert within_limit(counts, counts) == (((b"", author(1), 0), (b"", author(1), 9)), True)
+    assert within_limit(list(counts)[:2], counts)[1] is False
