@@ -26,6 +26,7 @@ BENCHMARKS = (
     "catching_up",
     "index",
     "holding",
+    "reconciliation",
 )
 
 

@@ -167,7 +167,8 @@ class Initiator:
         _expect(self._phase, _Phase.OWN_IDS)
         self._phase = _Phase.IDS
         rows = sorted(self._difference.here, key=newest_first)
-        self._groups = GroupSource(self._key, rows, ids, nothing_there=not self._difference.there)
+        there = len(self._difference.there) // NAME_BYTES
+        self._groups = GroupSource(self._key, rows, ids, rows_there=there)
         groups, rest = self._groups.first()
         return tuple(groups_messages(self.number, self._difference.there, groups, rest))
 

@@ -23,6 +23,8 @@ from pkn_protocol.sync.symbols import SYMBOL_BYTES
 IdTable: TypeAlias = Mapping[Key, Sequence[Cid]]
 LISTED_AT_ONCE = 30
 """Where few groups differ, one of no more ids goes as a list at once: a round trip less, or bytes."""
+_MOSTLY_NEW, _NEW_LISTED = 4, 1024
+"""If the other side can have less than a fourth of the rows, groups of up to so many ids go as lists."""
 UNIT_BYTES: Mapping[Form, int] = {
     Form.CODE: SYMBOL_BYTES,
     Form.SHORT: SHORT_BYTES,
@@ -71,20 +73,20 @@ def in_parts(group: int, form: Form, data: bytes) -> Iterator[Part]:
 class GroupSource:
     """The initiator's ids of the rows that differ.
 
-    `nothing_there`: the other side has none of these rows, so that lists are the shortest.
+    Of no more than `rows_there` of them has the other side a version of its own.
     """
 
-    def __init__(self, key: bytes, rows: Sequence[Key], ids: IdTable, *, nothing_there: bool) -> None:
+    def __init__(self, key: bytes, rows: Sequence[Key], ids: IdTable, *, rows_there: int) -> None:
         self._rows = grouped(rows)
         self._ids = [[cid for row in group for cid in ids.get(row, ())] for group in self._rows]
         shorts = [shorts_of(group) for group in self._ids]
         first = first_symbols(len(self._rows))
+        # What is not there at all is shortest as a list, which is as long as what is then fetched.
+        listed = _listed_at_once(first) if rows_there * _MOSTLY_NEW > len(rows) else _NEW_LISTED
+        if rows_there == 0:
+            listed = max(map(len, shorts), default=0)
         self._forms = [
-            Form.WHOLE
-            if not are_distinct(group)
-            else Form.SHORT
-            if nothing_there or len(group) <= _listed_at_once(first)
-            else Form.CODE
+            Form.WHOLE if not are_distinct(group) else Form.SHORT if len(group) <= listed else Form.CODE
             for group in shorts
         ]
         self._coded = [number for number, form in enumerate(self._forms) if form is Form.CODE]

@@ -16,11 +16,16 @@ FIRST_IN_ALL = 64
 MOST_ASKS = 48
 """For one set; after that its list is asked for. Honest symbols take fewer than 12."""
 _ROUGH_SYMBOLS = 64
-"""From fewer symbols the number of differences is estimated within a third, and rather undershot."""
-_UNDERSHOT = 0.95
-_USUAL = 1.33
-"""Symbols a difference that suffice about as often as not."""
-_STEP = 0.06
+"""From fewer symbols the number of differences is known within a third or so: then no more are asked for than
+there may be differences, which is too few for sure, and known better afterwards."""
+_USUAL = 1.36
+"""Symbols a difference that suffice in nearly half of the cases."""
+_DOUBT, _ROUGH_DOUBT = 1.15, 1.6
+"""How many times more symbols than expected must cost less than the list: too few are lost beside it."""
+_STEP, _LEAST_STEP = 0.08, 8
+"""What is asked for when that did not suffice, as a part of what has come and in symbols."""
+_PATIENCE = 4
+"""After so many asks the step doubles with each: a few symbols too many, and an end to round trips."""
 
 
 def first_symbols(sets: int) -> int:
@@ -36,10 +41,11 @@ def most_symbols(total: int) -> int:
 def next_symbols(made: int, differences: float, total: int, asks: int) -> int:
     """How many more to ask for, after so many symbols and asks, of a set of `total` items; 0: its list."""
     rough = made < _ROUGH_SYMBOLS and made < differences
-    step = made if made < FIRST_SYMBOLS // 2 else max(4, _STEP * made)
-    goal = max((_UNDERSHOT if rough else _USUAL) * differences, made + step)
+    step = made if made < _LEAST_STEP else max(_LEAST_STEP, _STEP * made) * 2 ** max(0, asks - _PATIENCE)
+    goal = max(differences * (1 if rough else _USUAL), made + step)
     expected = max(goal, _USUAL * differences)
     listed = total * SHORT_BYTES
     if asks >= MOST_ASKS or goal > most_symbols(total) or made * SYMBOL_BYTES >= listed:
         return 0
-    return 0 if (expected - made) * SYMBOL_BYTES >= listed else int(goal) - made
+    doubt = _ROUGH_DOUBT if rough else _DOUBT
+    return 0 if doubt * (expected - made) * SYMBOL_BYTES >= listed else int(goal) - made

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,8 +27,11 @@ from pkn_protocol.sync.compare import (
     within_limit,
 )
 from pkn_protocol.sync.pace import MOST_ASKS
-from pkn_protocol.sync.rows import Key, root_of
+from pkn_protocol.sync.rows import Key, comparison_key, root_of
+from pkn_protocol.sync.short_ids import cut
+from pkn_protocol.sync.siphash import siphash
 from pkn_protocol.sync.sums import HOUR_MS
+from pkn_protocol.sync.symbols import advance
 from tests.protocol.sync.meeting import (
     SESSION,
     Change,
@@ -168,6 +172,28 @@ def test_ids_with_the_same_short_id_cost_their_author_alone(both: int, here: int
     assert_all_found(one, other, again.lacking())
     # The honest author's rows went as a code, not as the list of 7,200 bytes.
     assert meeting.total + again.total < (2 * (both + 20)) * 40 + 3000
+
+
+def test_ids_ground_for_a_key_cost_their_author_alone() -> None:
+    """As if an author knew the key beforehand: their ids leave out the first thousand symbols."""
+    key = comparison_key(SESSION, 1)
+    chance = np.random.default_rng(5)
+    found: list[Cid] = []
+    while len(found) < 12:
+        tried = chance.integers(0, 2**64 - 1, 2**20, dtype=np.uint64)
+        indices, _ = advance(np.zeros(len(tried), np.uint64), siphash(key, tried))
+        starts = tried[indices > 1000].astype("<u8").tobytes()
+        found += [record_cid(start + bytes(24)) for start in cut(starts, 8)]
+    spoilt, honest = (b"", author(1), 671), (b"", author(2), 671)
+    one, other = two_sides({spoilt: (500, 5, 5), honest: (2000, 20, 20)})
+    usual = meet(one, other)
+    one[spoilt] += found
+    meeting = meet(one, other)
+    assert_all_found(one, other, meeting.lacking())
+    # Symbols worth the list, and the list: of this author's row alone.
+    assert usual.total < meeting.total < usual.total + 3 * 520 * 8
+    # Under the key of another comparison they are ids like all others.
+    assert meet(one, other, number=3).total < usual.total + 12 * 17 * 4
 
 
 def test_what_arrived_in_the_meantime_is_no_collision() -> None:
