@@ -13,6 +13,7 @@ import { base58btc } from 'multiformats/bases/base58'
 import { createRequire } from 'node:module'
 import { blake2b } from '@noble/hashes/blake2b'
 import { ed25519 } from '@noble/curves/ed25519'
+import { checkReconciliation } from './reconciliation.mjs'
 
 // Its module for import names a file that is not in the package; the one for require is whole.
 const sodium = createRequire(import.meta.url)('libsodium-wrappers')
@@ -135,6 +136,8 @@ check(same(keyed(32, shown, epoch, 'pkn membership 1'), bytes(circle.client_proo
 const chunk = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
   null, bytes(circle.chunk_0), Buffer.from('pkn payload chunk v1'), new Uint8Array(24), bytes(circle.payload_key))
 check(same(chunk, bytes(circle.chunk_0_plaintext)), 'the sealed chunk holds other bytes')
+
+checkReconciliation(read('reconciliation.json'), check)
 
 // The other way round: records made here.
 const authorPair = sodium.crypto_sign_seed_keypair(Buffer.alloc(32, 1))

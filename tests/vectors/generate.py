@@ -1,6 +1,7 @@
-"""Writes the vector files of records, payloads and circles; a test asserts that they still come out the same.
+"""Writes the vector files of records, payloads, circles and reconciliation; a test asserts that they still
+come out the same.
 
-    python tests/vectors/generate.py
+    python -m tests.vectors.generate
 
 Everything is made from fixed seeds. Other implementations read these files (tests/interop has one in Node).
 """
@@ -38,6 +39,7 @@ from pkn_protocol.records.payload import BLOCK_BYTES, Entry, build_tree, seal_ch
 from pkn_protocol.records.signing import Ed25519Key
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
+from tests.vectors import reconciliation
 
 FOLDER = Path(__file__).resolve().parent
 AUTHOR = Ed25519Key.from_seed(b"author of vectors".ljust(32, b"."))
@@ -316,6 +318,7 @@ def files() -> dict[str, Any]:
         ],
         "payloads.json": payload_vectors(),
         "circles.json": circle_vectors(),
+        "reconciliation.json": reconciliation.files(),
     }
 
 

@@ -20,7 +20,7 @@ from pkn_protocol.channel.messages import (
 from pkn_protocol.sync.rows import NAME_BYTES
 from pkn_protocol.sync.short_ids import cut
 
-_T = TypeVar("_T", Group, Part, RowIds)
+_T = TypeVar("_T", bound=Group | Part | RowIds)
 _ENVELOPE_BYTES, _PERIOD_BYTES = 48, 5
 """What a part takes beside its data, and a group for each period, at most."""
 _NAMES_AT_ONCE = 16_384
@@ -52,14 +52,14 @@ def asks_messages(number: int, asks: Sequence[IdsAsk]) -> Iterator[MoreIds]:
 
 
 def lacks_messages(number: int, groups: Sequence[Part], rows: Sequence[RowIds]) -> Iterator[Lacks]:
-    for some, more in _bundles(groups):
-        if more or rows:
-            yield Lacks(number, tuple(some), (), more=True)
-        else:
-            yield Lacks(number, tuple(some), ())
-    if rows:
-        for found, more in _bundles(rows):
-            yield Lacks(number, (), tuple(found), more)
+    parts: list[Part | RowIds] = [*groups, *rows]
+    for some, more in _bundles(parts):
+        yield Lacks(
+            number,
+            tuple(part for part in some if isinstance(part, Part)),
+            tuple(part for part in some if isinstance(part, RowIds)),
+            more,
+        )
 
 
 def _bundles(parts: Iterable[_T]) -> Iterator[tuple[list[_T], bool]]:
