@@ -356,7 +356,9 @@ class PeerSync:
     async def _fetch_lacking(self) -> None:
         while True:
             lacking = await self._lacking.get()
-            for fetch in _fetches(lacking.rows):
+            # Rows of authors that are not wanted, any more or ever, are not fetched.
+            wanted = {self._key.hash(author) for author in self._wanted}
+            for fetch in _fetches([row for row in lacking.rows if row.author in wanted]):
                 await self._fetch(fetch)
             if lacking.partial:
                 self._compare_due.set()

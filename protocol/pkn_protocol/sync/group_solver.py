@@ -44,7 +44,8 @@ class GroupSolver:
         self._key = key
         self._most_ids = most_ids
         self._groups: list[_Group] = []
-        self._total = self._rows = 0
+        self._total = 0
+        self._rows: set[Key] = set()
         self._decoder: Decoder | None = None
         self._places: dict[int, int] = {}
         """Of coded groups, in the decoder."""
@@ -59,8 +60,10 @@ class GroupSolver:
         """Raises ChannelError: more ids than are compared, or data that cannot be the first of its form."""
         rows = tuple((group.scope, group.author, period) for period in group.periods)
         self._total += group.total
-        self._rows += len(rows)
-        if self._rows > MOST_COMPARED_ROWS:
+        if not self._rows.isdisjoint(rows) or len(set(rows)) != len(rows):
+            raise ChannelError(CloseCode.BAD_MESSAGE, "a row is in two groups")
+        self._rows.update(rows)
+        if len(self._rows) > MOST_COMPARED_ROWS:
             raise ChannelError(CloseCode.OVER_BUDGET, f"more than {MOST_COMPARED_ROWS} rows in a comparison")
         if self._total > self._most_ids:
             raise ChannelError(CloseCode.OVER_BUDGET, f"more than {self._most_ids} ids in a comparison")

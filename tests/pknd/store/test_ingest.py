@@ -9,7 +9,7 @@ import pytest
 
 from pkn_protocol.records.circles import EpochKey
 from pkn_protocol.records.codec import countersign_device, sign_record
-from pkn_protocol.records.ids import Cid, DeviceId, raw_cid
+from pkn_protocol.records.ids import Cid, DeviceId, ShortId, raw_cid, short_id
 from pkn_protocol.records.model import Comment, Device, DeviceRetraction, Item, Payload, Profile, Retraction
 from pkn_protocol.text.analysis import analyse
 from pknd.search.index import IndexReader
@@ -18,7 +18,17 @@ from pknd.store.files import BlockFiles
 from pknd.store.floors import Floor, floor_of, forget_below
 from pknd.store.ingest import Status, ingest
 from pknd.store.people import claimed_name, claimed_names, devices_of, set_opinion
-from pknd.store.records import Filter, counts, get, is_held, listed, unopened, versions, with_prefix
+from pknd.store.records import (
+    Filter,
+    counts,
+    get,
+    ids_of_short,
+    is_held,
+    listed,
+    unopened,
+    versions,
+    with_prefix,
+)
 from pknd.store.removal import remove_author, remove_expired
 from pknd.store.retract import retraction_of
 from pknd.store.sums import sums_at
@@ -415,3 +425,19 @@ def test_a_retraction_of_a_device_is_kept_among_the_standing_records(
     assert ingest(db, record, now=NOW).status is Status.ADDED
     [(row, total)] = sums_at(db, anna.author, [b""], at=NOW, floor=None).items()
     assert (row.period, total.count) == (0, 2)
+
+
+def test_a_short_id_means_records_of_its_author_and_what_was_retracted(
+    db: sqlite3.Connection, anna: Person, bruno: Person
+) -> None:
+    anna.join(db)
+    bruno.join(db)
+    note = anna.note("Knots")
+    ingest(db, note, now=NOW)
+    short = short_id(note.id)
+    assert ids_of_short(db, anna.author, short) == [note.id]
+    assert ids_of_short(db, bruno.author, short) == []
+    assert ids_of_short(db, anna.author, ShortId(bytes(8))) == []
+    ingest(db, anna.retraction(note.id), now=NOW)
+    # It is answered with its retraction.
+    assert ids_of_short(db, anna.author, short) == [note.id]

@@ -103,6 +103,17 @@ def test_every_difference_is_found_whatever_its_number(
     assert_all_found(one, other, meet(one, other, number=number).lacking())
 
 
+@pytest.mark.long
+@settings(max_examples=1500, deadline=None)
+@given(
+    st.dictionaries(rows, st.tuples(*(st.integers(0, most) for most in (4000, 900, 900))), max_size=8),
+    st.integers(1, 2**40),
+)
+def test_every_difference_of_larger_sets_is_found(rows: dict[Key, tuple[int, int, int]], number: int) -> None:
+    one, other = two_sides(rows)
+    assert_all_found(one, other, meet(one, other, number=number).lacking())
+
+
 @pytest.mark.parametrize("many", [{}, {(b"", author(7), 0): (0, 3, 0)}], ids=["nothing", "little"])
 def test_who_holds_nothing_or_little_gets_all_in_either_direction(
     many: dict[Key, tuple[int, int, int]],
@@ -317,6 +328,8 @@ CODE = m.Group(*ROW[:2], (671,), 100, m.Form.CODE, bytes(34))
     [
         m.Groups(1, b"nameslonger!", ()),
         m.Groups(1, b"odd", ()),
+        m.Groups(1, b"", (CODE, CODE)),
+        m.Groups(1, b"", (replace(CODE, periods=(671, 671)),)),
         m.Groups(1, b"", (replace(CODE, data=b""),)),
         m.Groups(1, b"", (replace(CODE, data=bytes(17 * 17)),)),
         m.Groups(1, b"", (replace(CODE, form=m.Form.PRINT, data=bytes(16)),)),
