@@ -286,7 +286,7 @@ class PeerSync:
                 at=at,
                 mine=self._want_number,
                 yours=self._peer_want.number,
-                root=root_of(self._own_rows, at),
+                root=await asyncio.to_thread(root_of, self._own_rows, at),
             )
             self._next_number += 2
             await self.link.send(self._own.start())
@@ -308,7 +308,7 @@ class PeerSync:
             await self.link.send(m.Stale(compare.number))
             return
         self._other_rows = await self._rows(compare.at)
-        root = root_of(self._other_rows, compare.at)
+        root = await asyncio.to_thread(root_of, self._other_rows, compare.at)
         self._other = Responder(compare, session=self.link.peer.transcript, root=root)
         await self._do(self._other, self._other.start())
 
@@ -316,13 +316,13 @@ class PeerSync:
         if self._own is None or message.number != self._own.number:
             log.event("sync.stale_comparison", LogLevel.DEBUG, number=message.number)
             return
-        await self._do(self._own, self._own.receive(message))
+        await self._do(self._own, await asyncio.to_thread(self._own.receive, message))
 
     async def _on_other(self, message: m.MoreRows | m.Groups | m.Parts) -> None:
         if self._other is None or message.number != self._other.number:
             log.event("sync.stale_comparison", LogLevel.DEBUG, number=message.number)
             return
-        await self._do(self._other, self._other.receive(message))
+        await self._do(self._other, await asyncio.to_thread(self._other.receive, message))
 
     async def _do(self, machine: Initiator | Responder, effects: Effects) -> None:
         """Carry out what a comparison asks for, and what that leads to."""
