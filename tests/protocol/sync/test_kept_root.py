@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.sync.facts import RowName, RowsQuery, RowsRead
-from pkn_protocol.sync.kept_root import KeptRoot
-from pkn_protocol.sync.rows import root_of
+from pkn_protocol.sync.kept_root import KeptRoot, roots_read
+from pkn_protocol.sync.rows import ConnectionRoot, root_of
 from pkn_protocol.sync.sums import HOUR_MS, comparison_instant
 from pkn_protocol.sync.wants import PairKey
 from tests.protocol.sync.world import NOW, MemoryStore, author_id, entry_of, make_block, row_of
@@ -80,8 +80,11 @@ class Owner:
 
     def answer(self) -> None:
         if self.waiting:
-            query, answer = self.waiting.pop(self.chance.randrange(len(self.waiting)))
-            self.kept.read(query, answer)
+            self.take(*self.waiting.pop(self.chance.randrange(len(self.waiting))))
+
+    def take(self, query: RowsQuery, answer: RowsRead) -> ConnectionRoot | None:
+        whole = query.authors.keys() == self.query.authors.keys()
+        return self.kept.read(query, roots_read(query, answer, whole=whole))
 
     def hour(self) -> None:
         self.now += HOUR_MS
@@ -112,7 +115,7 @@ def test_a_kept_root_is_that_of_what_would_be_read(seed: int, floors: bool) -> N
         owner.ask()
         if owner.waiting:
             query, answer = owner.waiting.pop()
-            owner.kept.read(query, replace(answer, version=owner.store.version))
+            owner.take(query, replace(answer, version=owner.store.version))
     assert owner.check(), f"seed {seed}"
 
 
@@ -135,13 +138,13 @@ def test_only_the_rows_of_an_author_with_a_floor_are_read_again() -> None:
         owner.store.put([entry_of(make_block(author, NOW, number=number))], NOW)  # type: ignore[list-item]
     while owner.kept.at(comparison_instant(NOW)) is None:
         query = owner.kept.ask(owner.query)
-        owner.kept.read(query, owner.store.rows(query))
+        owner.take(query, owner.store.rows(query))
     _, changes = owner.store.put([entry_of(make_block(AUTHORS[1], NOW, number=9))], NOW)  # type: ignore[list-item]
     owner.kept.change(changes, owner.store.version)
     assert owner.kept.at(comparison_instant(NOW)) is None
     asked = owner.kept.ask(owner.query)
     assert set(asked.authors) == {AUTHORS[1]}
-    owner.kept.read(asked, owner.store.rows(asked))
+    owner.take(asked, owner.store.rows(asked))
     assert owner.check()
 
 
@@ -151,5 +154,5 @@ def test_an_answer_to_an_old_question_is_passed_over() -> None:
     query = owner.kept.ask(owner.query)
     answer = owner.store.rows(query)
     owner.kept.forget()
-    assert owner.kept.read(query, answer) is None
+    assert owner.take(query, answer) is None
     assert owner.kept.at(comparison_instant(NOW)) is None
