@@ -9,12 +9,12 @@ import numpy as np
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.messages import Form, Group, IdsAsk, Part
-from pkn_protocol.records.ids import Cid, ShortId, cid_digest, record_cid
+from pkn_protocol.records.ids import Cid, ShortId, cid_digest, record_cid, short_id
 from pkn_protocol.sync.groups import UNIT_BYTES, IdTable, in_parts, whole_data
 from pkn_protocol.sync.pace import FIRST_SYMBOLS, next_symbols
 from pkn_protocol.sync.rateless import Decoder
 from pkn_protocol.sync.rows import MOST_COMPARED_ROWS, Key
-from pkn_protocol.sync.short_ids import DIGEST_BYTES, are_distinct, cut, short_ids, shorts_of
+from pkn_protocol.sync.short_ids import are_distinct, cut, short_ids, shorts_of
 from pkn_protocol.sync.siphash import Words
 from pkn_protocol.sync.symbols import SYMBOL_BYTES, Symbols
 
@@ -35,6 +35,21 @@ class _Group:
     lacked_here: tuple[ShortId | Cid, ...] = ()
     lacked_there: bytes = b""
     lacked_form: Form = Form.SHORT
+
+    def compare_list(self, own: Sequence[bytes]) -> None:
+        """What a whole list lacks, and what is lacking here; both in the order of the lists, newest first.
+
+        Raises:
+            ChannelError: the list holds something twice.
+        """
+        theirs = dict.fromkeys(cut(bytes(self.data), UNIT_BYTES[self.form]))
+        if len(theirs) != self.total:
+            raise ChannelError(CloseCode.BAD_MESSAGE, "a list with the same id twice")
+        held = dict.fromkeys(own)
+        lacked = (name for name in theirs if name not in held)
+        self.lacked_here = tuple(map(record_cid if self.form is Form.WHOLE else ShortId, lacked))
+        self.lacked_there = b"".join(name for name in held if name not in theirs)
+        self.lacked_form = self.form
 
 
 class GroupSolver:
@@ -151,7 +166,7 @@ class GroupSolver:
             if not are_distinct(group.shorts):
                 yield IdsAsk(number, Form.WHOLE)
             elif complete[place] and len(group.ids) - len(here[place]) + len(there[place]) == group.total:
-                yield from self._differ(number, there[place], here[place])
+                yield from self._solve_differences(number, there[place], here[place])
             else:
                 made = int(self._decoder.lengths[place])
                 count = next_symbols(made, float(estimates[place]), group.total, group.asks)
@@ -159,48 +174,28 @@ class GroupSolver:
 
     def _solve_list(self, number: int) -> Iterator[IdsAsk]:
         group = self._groups[number]
-        data = bytes(group.data)
         match group.form:
+            case Form.SHORT if not are_distinct(group.shorts):
+                yield IdsAsk(number, Form.WHOLE)
             case Form.SHORT:
-                theirs = np.frombuffer(data, "<u8").astype(np.uint64)
-                if not are_distinct(theirs):
-                    raise ChannelError(CloseCode.BAD_MESSAGE, "a list with the same short id twice")
-                if not are_distinct(group.shorts):
-                    yield IdsAsk(number, Form.WHOLE)
-                else:
-                    yield from self._differ(
-                        number, np.setdiff1d(theirs, group.shorts), np.setdiff1d(group.shorts, theirs)
-                    )
+                group.compare_list(list(map(short_id, group.ids)))
+                if not group.lacked_here and not group.lacked_there:
+                    yield IdsAsk(number, Form.PRINT)
             case Form.WHOLE:
-                self._compare_whole(group, data)
+                group.compare_list(list(map(cid_digest, group.ids)))
             case Form.PRINT:
                 # Equal: what made the rows differ has come, or gone, in the meantime.
-                if data != whole_data(Form.PRINT, group.ids):
+                if bytes(group.data) != whole_data(Form.PRINT, group.ids):
                     yield IdsAsk(number, Form.WHOLE)
             case Form.CODE:
                 raise ValueError("a code is no list")
 
-    def _differ(self, number: int, there: Words, here: Words) -> Iterator[IdsAsk]:
+    def _solve_differences(self, number: int, there: Words, here: Words) -> Iterator[IdsAsk]:
         group = self._groups[number]
         if not len(there) and not len(here):
             # The rows differ and the short ids do not.
             yield IdsAsk(number, Form.PRINT)
             return
-        group.lacked_here = short_ids(_in_order_of_list(there, group))
+        group.lacked_here = short_ids(there)
         # In the order of the rows, newest first.
         group.lacked_there = group.shorts[np.isin(group.shorts, here)].astype("<u8").tobytes()
-
-    def _compare_whole(self, group: _Group, data: bytes) -> None:
-        theirs = dict.fromkeys(cut(data, DIGEST_BYTES))
-        own = dict.fromkeys(map(cid_digest, group.ids))
-        group.lacked_here = tuple(record_cid(digest) for digest in theirs if digest not in own)
-        group.lacked_there = b"".join(digest for digest in own if digest not in theirs)
-        group.lacked_form = Form.WHOLE
-
-
-def _in_order_of_list(there: Words, group: _Group) -> Words:
-    """As the other side listed them, newest first; a code has no order."""
-    if group.form is not Form.SHORT:
-        return there
-    theirs = np.frombuffer(bytes(group.data), "<u8").astype(np.uint64)
-    return theirs[np.isin(theirs, there)]

@@ -28,7 +28,7 @@ def short_ids(words: Words) -> tuple[ShortId, ...]:
 
 
 def are_distinct(words: Words) -> bool:
-    return len(np.unique(words)) == len(words)
+    return len(set(words.tolist())) == len(words)
 
 
 def print_of(ids: Sequence[Cid]) -> bytes:
