@@ -104,7 +104,7 @@ def test_every_difference_is_found_whatever_its_number(
 
 
 @pytest.mark.long
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.dictionaries(rows, st.tuples(*(st.integers(0, most) for most in (4000, 900, 900))), max_size=8),
     st.integers(1, 2**40),
