@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.sync.facts import RowName, RowsQuery, RowsRead
-from pkn_protocol.sync.kept_root import KeptRoot
-from pkn_protocol.sync.rows import root_of
+from pkn_protocol.sync.kept_root import KeptRoot, roots_read
+from pkn_protocol.sync.rows import ConnectionRoot, root_of
 from pkn_protocol.sync.sums import HOUR_MS, comparison_instant
 from pkn_protocol.sync.wants import PairKey
 from tests.protocol.sync.world import NOW, MemoryStore, author_id, entry_of, make_block, row_of
@@ -36,6 +36,8 @@ class Owner:
         )
         self.refused: dict[RowName, frozenset[bytes]] = {}
         self.waiting: list[tuple[RowsQuery, RowsRead]] = []
+        self.whole: list[RowsQuery] = []
+        """Questions for all rows."""
 
     @property
     def query(self) -> RowsQuery:
@@ -72,16 +74,26 @@ class Owner:
 
     def ask(self) -> None:
         if self.kept.at(comparison_instant(self.now)) is None:
-            query = self.kept.ask(self.query)
+            query = self.asked()
             answer = self.store.rows(query)
             if self.chance.random() < 0.1:
                 answer = replace(answer, version=None)
             self.waiting.append((query, answer))
 
+    def asked(self) -> RowsQuery:
+        everything = self.query
+        query = self.kept.ask(everything)
+        if query is everything:
+            self.whole.append(query)
+        return query
+
     def answer(self) -> None:
         if self.waiting:
-            query, answer = self.waiting.pop(self.chance.randrange(len(self.waiting)))
-            self.kept.read(query, answer)
+            self.take(*self.waiting.pop(self.chance.randrange(len(self.waiting))))
+
+    def take(self, query: RowsQuery, answer: RowsRead) -> ConnectionRoot | None:
+        whole = any(query is one for one in self.whole)
+        return self.kept.read(query, roots_read(query, answer, whole=whole))
 
     def hour(self) -> None:
         self.now += HOUR_MS
@@ -112,7 +124,7 @@ def test_a_kept_root_is_that_of_what_would_be_read(seed: int, floors: bool) -> N
         owner.ask()
         if owner.waiting:
             query, answer = owner.waiting.pop()
-            owner.kept.read(query, replace(answer, version=owner.store.version))
+            owner.take(query, replace(answer, version=owner.store.version))
     assert owner.check(), f"seed {seed}"
 
 
@@ -134,22 +146,22 @@ def test_only_the_rows_of_an_author_with_a_floor_are_read_again() -> None:
     for number, author in enumerate(AUTHORS[:3]):
         owner.store.put([entry_of(make_block(author, NOW, number=number))], NOW)  # type: ignore[list-item]
     while owner.kept.at(comparison_instant(NOW)) is None:
-        query = owner.kept.ask(owner.query)
-        owner.kept.read(query, owner.store.rows(query))
+        query = owner.asked()
+        owner.take(query, owner.store.rows(query))
     _, changes = owner.store.put([entry_of(make_block(AUTHORS[1], NOW, number=9))], NOW)  # type: ignore[list-item]
     owner.kept.change(changes, owner.store.version)
     assert owner.kept.at(comparison_instant(NOW)) is None
-    asked = owner.kept.ask(owner.query)
+    asked = owner.asked()
     assert set(asked.authors) == {AUTHORS[1]}
-    owner.kept.read(asked, owner.store.rows(asked))
+    owner.take(asked, owner.store.rows(asked))
     assert owner.check()
 
 
 def test_an_answer_to_an_old_question_is_passed_over() -> None:
     owner = Owner(random.Random(1), floors=False)
     owner.store.put([entry_of(make_block(AuthorId(AUTHORS[0]), NOW))], NOW)  # type: ignore[list-item]
-    query = owner.kept.ask(owner.query)
+    query = owner.asked()
     answer = owner.store.rows(query)
     owner.kept.forget()
-    assert owner.kept.read(query, answer) is None
+    assert owner.take(query, answer) is None
     assert owner.kept.at(comparison_instant(NOW)) is None
