@@ -52,6 +52,17 @@ def held_of(db: sqlite3.Connection, author: AuthorId) -> Held:
     return Held(count, size)
 
 
+def is_uneven(db: sqlite3.Connection, author: AuthorId, at: int) -> bool:
+    """Whether an author has records that do not count at an instant: then kept sums are to be corrected."""
+    return any(
+        db.execute(question, (author, at)).fetchone() is not None
+        for question in (
+            "SELECT 1 FROM record WHERE wire AND author = ? AND time > ? LIMIT 1",
+            "SELECT 1 FROM record WHERE wire AND author = ? AND expires IS NOT NULL AND expires <= ? LIMIT 1",
+        )
+    )
+
+
 def sums_at(
     db: sqlite3.Connection,
     author: AuthorId,
@@ -59,10 +70,8 @@ def sums_at(
     *,
     at: int,
     floor: tuple[int, Cid] | None,
-    uneven: set[AuthorId] | None = None,
 ) -> dict[Row, PeriodSum]:
-    """The sums of an author's periods that have records at an instant, from a floor on. `uneven` takes the
-    author if some of the kept sums had to be corrected.
+    """The sums of an author's periods that have records at an instant, from a floor on.
 
     Whole periods come from the kept sums, corrected for the few records that have expired by the instant or
     lie ahead of it; the one period that the floor cuts is summed from its ids. Standing records have no
@@ -83,8 +92,6 @@ def sums_at(
         ):
             row = Row(scope, author, period)
             found[row] = found[row].without_id(cid)
-            if uneven is not None:
-                uneven.add(author)
         if floor is not None:
             _cut(db, found, scope, author, at, floor)
     return {row: total for row, total in found.items() if total.count}

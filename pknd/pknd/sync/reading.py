@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from hashlib import sha256
 
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId
 from pkn_protocol.records.model import Grant, Record, Sealed
@@ -14,7 +15,10 @@ from pkn_protocol.sync.sums import PeriodSum
 from pknd.store.records import get, ids_of_short
 from pknd.store.retract import retraction_of
 from pknd.store.row_feed import RowFeed
-from pknd.store.sums import Row, ids_of_row, sums_at
+from pknd.store.sums import Row, ids_of_row, is_uneven, sums_at
+
+MANY_AUTHORS = 1000
+"""For more of them going through all sums costs less than a question each."""
 
 PassedOn = Callable[[Cid], tuple[bytes, bytes] | None]
 """Records that are not held but were answers to a forwarded query, each with the block of its author's
@@ -34,9 +38,14 @@ def read_rows(db: sqlite3.Connection, query: RowsQuery, feed: RowFeed) -> RowsRe
     refused: dict[AuthorId, list[RowName]] = {}
     for name in query.refused:
         refused.setdefault(name.author, []).append(name)
+    whole: dict[AuthorId, bytes] = {}
     for author, floor in query.authors.items():
-        scopes = query.scopes_of(author)
-        totals = sums_at(db, author, scopes, at=query.at, floor=floor, uneven=uneven)
+        if is_uneven(db, author, query.at):
+            uneven.add(author)
+        elif floor is None and author not in refused:
+            whole[author] = query.pair.hash(author)
+            continue
+        totals = sums_at(db, author, query.scopes_of(author), at=query.at, floor=floor)
         for name in refused.get(author, ()):
             row = Row(*name)
             if row in totals:
@@ -45,6 +54,8 @@ def read_rows(db: sqlite3.Connection, query: RowsQuery, feed: RowFeed) -> RowsRe
         for row, total in totals.items():
             if total.count:
                 table[(row.scope, hashed, row.period)] = (total.count, total.digest())
+    for scope, author, period, count, value in _kept_sums(db, whole, query):
+        table[(scope, whole[author], period)] = (count, sha256(value).digest())
     return RowsRead(table, version, frozenset(uneven))
 
 
@@ -99,6 +110,21 @@ def places_of(db: sqlite3.Connection, ids: Sequence[Cid]) -> dict[Cid, RowName]:
 def held_shorts(db: sqlite3.Connection, author: AuthorId, shorts: Sequence[ShortId]) -> set[ShortId]:
     """Those that name a record which is held, or was retracted."""
     return {short for short in shorts if ids_of_short(db, author, short)}
+
+
+def _kept_sums(
+    db: sqlite3.Connection, authors: Collection[AuthorId], query: RowsQuery
+) -> Iterator[tuple[bytes, AuthorId, int, int, bytes]]:
+    """The kept sums of authors, in the scopes that the query asks for."""
+    columns = "SELECT scope, author, period, count, value FROM period_sum"
+    if len(authors) > MANY_AUTHORS:
+        for row in db.execute(columns):
+            if row[1] in authors and row[0] in query.scopes_of(row[1]):
+                yield row
+        return
+    for author in authors:
+        for scope in query.scopes_of(author):
+            yield from db.execute(f"{columns} WHERE scope = ? AND author = ?", (scope, author))
 
 
 def _without(

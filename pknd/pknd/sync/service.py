@@ -16,7 +16,6 @@ from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.records.ids import AuthorId, DeviceId
 from pkn_protocol.records.model import Grant, Record
 from pkn_protocol.sync import effects as e
-from pkn_protocol.sync.compare import Effects
 from pkn_protocol.sync.facts import Circle, Circles, Horizon, Meeting, Progress, Stored
 from pkn_protocol.sync.node import SyncNode
 from pkn_protocol.sync.sums import comparison_instant
@@ -283,7 +282,7 @@ class Sync:
 
     async def _compute(self, effect: e.Compute, conn: int) -> list[e.Effect]:
         try:
-            result: Effects = await asyncio.to_thread(effect.work)
+            result = await asyncio.to_thread(effect.work)
         except ChannelError as error:
             return self._node.compute_failed(conn, error, self._env.now())
         return self._node.computed(conn, effect.number, result, self._env.now())

@@ -11,10 +11,10 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.sync.compare import Effects, Ended, Initiator, Lacking, NeedIds, NeedRows, Responder
-from pkn_protocol.sync.effects import Compute, Effect, ReadIds, ReadRows, Send
+from pkn_protocol.sync.effects import Compute, Computed, Effect, ReadIds, ReadRows, Send
 from pkn_protocol.sync.facts import ConnectionId, Meeting, RowChange, RowsQuery, RowsRead
-from pkn_protocol.sync.kept_root import KeptRoot
-from pkn_protocol.sync.rows import ConnectionRoot, Key, root_of
+from pkn_protocol.sync.kept_root import KeptRoot, RootsRead, roots_read
+from pkn_protocol.sync.rows import ConnectionRoot, Key
 from pkn_protocol.sync.sums import HOUR_MS, comparison_instant
 from pkn_protocol.sync.wanting import Wanting
 
@@ -54,6 +54,7 @@ class _Root:
 
     query: RowsQuery
     compare: m.Compare | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,32 +161,26 @@ class Comparing:
 
     def rows_read(self, number: int, answer: RowsRead, now: int) -> None:
         match self._jobs.pop(number, None):
-            case _Root(query, None):
-                self._reading_root = False
-                root = self._root.read(query, answer)
-                if root is None:
-                    # What is compared has changed meanwhile, or only a part was asked for.
-                    root = self._root.at(comparison_instant(now))
-                if root is None:
-                    self._read_root(now)
-                else:
-                    self._root_is_here(root, now)
-            case _Root(query, compare) if compare is not None:
-                self._answer(compare, query, root_of(answer.table, query.at), now)
+            case _Root(query) as job:
+                self._compute(job, partial(roots_read, query, answer, whole=job.whole))
             case _ForRun(run) if self._is_current(run):
-                self._compute(run, partial(run.machine.own_rows, answer.table))
+                self._compute(_ForRun(run), partial(run.machine.own_rows, answer.table))
 
     def ids_read(self, number: int, ids: Mapping[Key, Sequence[Cid]], now: int) -> None:
         job = self._jobs.pop(number, None)
         if isinstance(job, _ForRun) and self._is_current(job.run):
-            self._compute(job.run, partial(job.run.machine.own_ids, ids))
+            self._compute(job, partial(job.run.machine.own_ids, ids))
 
-    def computed(self, number: int, effects: Effects, now: int) -> None:
+    def computed(self, number: int, result: Computed, now: int) -> None:
         """Raises ChannelError."""
         job = self._jobs.pop(number, None)
+        if isinstance(result, RootsRead):
+            if isinstance(job, _Root):
+                self._roots_are_here(job, result, now)
+            return
         if not isinstance(job, _ForRun) or not self._is_current(job.run):
             return
-        run = job.run
+        run, effects = job.run, result
         run.busy, run.heard = False, now
         self._do(run, effects, now)
         while run.held and not run.busy and self._is_current(run):
@@ -242,7 +237,25 @@ class Comparing:
         if not self._reading_root:
             self._reading_root = True
             everything = self._wanting.query(comparison_instant(now))
-            self._read_rows(_Root(self._root.ask(everything)))
+            query = self._root.ask(everything)
+            self._read_rows(_Root(query, whole=query is everything))
+
+    def _roots_are_here(self, job: _Root, roots: RootsRead, now: int) -> None:
+        if job.compare is not None:
+            whole = roots.even
+            for part in roots.odd.values():
+                whole.add(part)
+            self._answer(job.compare, job.query, whole, now)
+            return
+        self._reading_root = False
+        root = self._root.read(job.query, roots)
+        if root is None:
+            # What is compared has changed meanwhile, or only a part was asked for.
+            root = self._root.at(comparison_instant(now))
+        if root is None:
+            self._read_root(now)
+        else:
+            self._root_is_here(root, now)
 
     def _root_is_here(self, root: ConnectionRoot, now: int) -> None:
         if self._begin_with_root:
@@ -256,20 +269,18 @@ class Comparing:
                 self._on_compare(compare, now)
 
     def _read_rows(self, job: _Root) -> None:
-        number = next(self._numbers)
-        self._jobs[number] = job
-        self._out.append(ReadRows(self._conn, number, job.query))
+        self._out.append(ReadRows(self._conn, self._job(job), job.query))
 
     def _do(self, run: _Run, effects: Effects, now: int) -> None:
         for effect in effects:
             match effect:
                 case NeedRows():
                     run.busy = True
-                    number = self._job(run)
+                    number = self._job(_ForRun(run))
                     self._out.append(ReadRows(self._conn, number, run.query))
                 case NeedIds(rows=rows):
                     run.busy = True
-                    number = self._job(run)
+                    number = self._job(_ForRun(run))
                     self._out.append(ReadIds(self._conn, number, rows, run.query))
                 case Lacking() | Ended():
                     self._end(run, effect, now)
@@ -289,12 +300,12 @@ class Comparing:
         self._stale = 0
         self.results.append(result)
 
-    def _compute(self, run: _Run, work: Callable[[], Effects]) -> None:
-        self._out.append(Compute(self._conn, self._job(run), work))
+    def _compute(self, job: _Root | _ForRun, work: Callable[[], Computed]) -> None:
+        self._out.append(Compute(self._conn, self._job(job), work))
 
-    def _job(self, run: _Run) -> int:
+    def _job(self, job: _Root | _ForRun) -> int:
         number = next(self._numbers)
-        self._jobs[number] = _ForRun(run)
+        self._jobs[number] = job
         return number
 
     def _is_current(self, run: _Run) -> bool:

@@ -14,7 +14,11 @@ from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId
 from pkn_protocol.sync.compare import Effects
 from pkn_protocol.sync.facts import ConnectionId, RowsQuery
+from pkn_protocol.sync.kept_root import RootsRead
 from pkn_protocol.sync.rows import Key
+
+Computed: TypeAlias = Effects | RootsRead
+"""What the work of `Compute` comes to; only the machine looks into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Compute:
 
     conn: ConnectionId
     number: int
-    work: Callable[[], Effects]
+    work: Callable[[], Computed]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ one side) have a root of their own each; when one of their rows changes it is re
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.sync.facts import PUBLIC_SCOPE, RowChange, RowsQuery, RowsRead
@@ -53,7 +54,7 @@ class KeptRoot:
         self._asked, self._late, self._late_count = query, [], 0
         return query
 
-    def read(self, query: RowsQuery, answer: RowsRead) -> ConnectionRoot | None:
+    def read(self, query: RowsQuery, roots: RootsRead) -> ConnectionRoot | None:
         """Take an answer in; the root over all rows, or None where it says less than that.
 
         An answer to the question for all rows serves once even where it cannot be kept, because its version
@@ -61,14 +62,16 @@ class KeptRoot:
         """
         if query is not self._asked:
             return None
-        late, kept = self._late, answer.version is not None and self._late_count <= MOST_LATE_CHANGES
+        late, kept = self._late, roots.version is not None and self._late_count <= MOST_LATE_CHANGES
         self._asked, self._late, self._late_count = None, [], 0
         if self._whole is None:
-            whole = self._take_all(query, answer)
+            whole = ConnectionRoot(query.at)
+            for part in (roots.even, *roots.odd.values()):
+                whole.add(part)
             if kept:
                 root = ConnectionRoot(whole.at)
                 root.add(whole)
-                self._whole, self._version = root, answer.version or 0
+                self._whole, self._version, self._odd = root, roots.version or 0, dict(roots.odd)
                 for changes, version in late:
                     self.change(changes, version)
             else:
@@ -77,13 +80,12 @@ class KeptRoot:
         if not kept:
             self.forget()
             return None
-        for author, rows in _by_author(query, query.authors, answer.table).items():
-            if author is not None:
-                self._odd[author] = root_of(rows, query.at)
-                self._whole.add(self._odd[author])
+        for author, root in roots.odd.items():
+            self._odd[author] = root
+            self._whole.add(root)
         self._spoilt -= query.authors.keys()
         for changes, version in late:
-            if version > (answer.version or 0):
+            if version > (roots.version or 0):
                 self._spoil([change.name.author for change in changes if change.name.author in self._odd])
         return self.at(query.at)
 
@@ -111,17 +113,6 @@ class KeptRoot:
                 self.forget()
                 return
 
-    def _take_all(self, query: RowsQuery, answer: RowsRead) -> ConnectionRoot:
-        odd = {a for a, floor in query.authors.items() if floor is not None} | answer.uneven
-        odd |= {name.author for name in query.refused}
-        parts = _by_author(query, odd & query.authors.keys(), answer.table)
-        whole = root_of(parts.pop(None), query.at)
-        for author, rows in parts.items():
-            if author is not None:
-                self._odd[author] = root_of(rows, query.at)
-                whole.add(self._odd[author])
-        return whole
-
     def _spoil(self, authors: Collection[AuthorId]) -> None:
         for author in authors:
             root = self._odd.pop(author, None)
@@ -130,13 +121,28 @@ class KeptRoot:
                 self._spoilt.add(author)
 
 
-def _by_author(
-    query: RowsQuery, odd: Collection[AuthorId], table: Mapping[Key, RowSum]
-) -> dict[AuthorId | None, dict[Key, RowSum]]:
-    """The rows of the odd authors apart, those of the even ones together under None."""
-    parts: dict[AuthorId | None, dict[Key, RowSum]] = {None: {}}
-    parts.update((author, {}) for author in odd)
+@dataclass(frozen=True, slots=True)
+class RootsRead:
+    """What an answer of the store comes to: the common root, and those of the odd authors."""
+
+    even: ConnectionRoot
+    odd: Mapping[AuthorId, ConnectionRoot]
+    version: int | None
+
+
+def roots_read(query: RowsQuery, answer: RowsRead, *, whole: bool) -> RootsRead:
+    """Up to 0.1 s of computing for 10,000 authors. `whole`: all rows were asked for."""
+    if whole:
+        odd = {a for a, floor in query.authors.items() if floor is not None} | answer.uneven
+        odd |= {name.author for name in query.refused}
+        odd &= query.authors.keys()
+    else:
+        odd = set(query.authors)
+    even: dict[Key, RowSum] = {}
+    parts: dict[AuthorId, dict[Key, RowSum]] = {author: {} for author in odd}
     hashes = {query.pair.hash(author): author for author in odd}
-    for key, row in table.items():
-        parts[hashes.get(key[1])][key] = row
-    return parts
+    for key, row in answer.table.items():
+        author = hashes.get(key[1])
+        (even if author is None else parts[author])[key] = row
+    roots = {author: root_of(rows, query.at) for author, rows in parts.items()}
+    return RootsRead(root_of(even, query.at), roots, answer.version)

@@ -11,8 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId
-from pkn_protocol.sync.compare import Effects
-from pkn_protocol.sync.effects import Effect, Send, WakeAt
+from pkn_protocol.sync.effects import Computed, Effect, Send, WakeAt
 from pkn_protocol.sync.facts import (
     Circles,
     ConnectionId,
@@ -108,7 +107,7 @@ class SyncNode:
     ) -> list[Effect]:
         return self._with(conn, now, lambda session: session.ids_read(number, ids, now))
 
-    def computed(self, conn: ConnectionId, number: int, result: Effects, now: int) -> list[Effect]:
+    def computed(self, conn: ConnectionId, number: int, result: Computed, now: int) -> list[Effect]:
         """The answer to `Compute`: what its work returned."""
         return self._with(conn, now, lambda session: session.computed(number, result, now))
 

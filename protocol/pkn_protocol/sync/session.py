@@ -14,10 +14,11 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId, dag_cbor_cid
 from pkn_protocol.sync.arrivals import Arrivals
-from pkn_protocol.sync.compare import Effects, Ended
+from pkn_protocol.sync.compare import Ended
 from pkn_protocol.sync.comparing import COMPARISON_MESSAGES, Comparing
 from pkn_protocol.sync.effects import (
     Close,
+    Computed,
     Effect,
     InStep,
     LookUpShorts,
@@ -210,9 +211,9 @@ class Session:
         self._comparing.ids_read(number, ids, now)
         self._go_on(now)
 
-    def computed(self, number: int, effects: Effects, now: int) -> None:
+    def computed(self, number: int, result: Computed, now: int) -> None:
         with _Fault(self):
-            self._comparing.computed(number, effects, now)
+            self._comparing.computed(number, result, now)
         self._go_on(now)
 
     def placed(self, places: Mapping[Cid, RowName], now: int) -> None:

@@ -21,6 +21,8 @@ from pkn_protocol.sync.facts import (
 )
 from pkn_protocol.sync.wants import PeerWant, Wanted, changed_by, common, want_changes, whole_want
 
+MOST_INSTANTS = 2
+"""The own one, and that of a peer whose clock is about to pass the hour, or has."""
 MOST_REFUSED = 4096
 """Records that are held here and that one peer refuses: its limits should be floors, which cost one entry."""
 
@@ -48,7 +50,7 @@ class Wanting:
         self._refused: dict[RowName, frozenset[Cid]] = {}
         self._refused_count = 0
         self._authors: dict[bytes, AuthorId] = {}
-        self._query: RowsQuery | None = None
+        self._queries: dict[int, RowsQuery] = {}
 
     @property
     def ready(self) -> bool:
@@ -61,7 +63,7 @@ class Wanting:
             return []
         before, self.wanted = self.wanted, wanted
         self._authors = {self._pair.hash(author): author for author in wanted}
-        self._query = None
+        self._queries.clear()
         self.number += 1
         if self.number > 1:
             change = want_changes(self.number - 1, before, wanted, self._pair)
@@ -72,7 +74,7 @@ class Wanting:
     def hear(self, message: Want) -> bool:
         """Whether all of what the other side wants is told now. Raises ChannelError."""
         self.peer = changed_by(self.peer, message)
-        self._query = None
+        self._queries.clear()
         return not self.peer.partial
 
     def proofs(self, circles: Circles) -> CirclesShown | None:
@@ -100,7 +102,7 @@ class Wanting:
         self.proven |= proven
         self._owners = {tag: circles[tag].owner for tag in self.proven if tag in circles}
         if proven:
-            self._query = None
+            self._queries.clear()
         return bool(proven)
 
     def refuse(self, places: Mapping[Cid, RowName]) -> None:
@@ -116,17 +118,19 @@ class Wanting:
         if self._refused_count > MOST_REFUSED:
             raise ChannelError(CloseCode.OVER_BUDGET, f"more than {MOST_REFUSED} records are refused")
         if places:
-            self._query = None
+            self._queries.clear()
 
     def query(self, at: int) -> RowsQuery:
         """What is compared at an instant; the same object as long as nothing changes."""
-        if self._query is None or self._query.at != at:
+        if at not in self._queries:
             scopes: dict[AuthorId, tuple[bytes, ...]] = {}
             for tag, owner in self._owners.items():
                 scopes[owner] = (*scopes.get(owner, ()), tag)
             shared = common(self.wanted, self.peer, self._pair)
-            self._query = RowsQuery(at, shared, scopes, dict(self._refused), self._pair)
-        return self._query
+            if len(self._queries) >= MOST_INSTANTS:
+                self._queries.clear()
+            self._queries[at] = RowsQuery(at, shared, scopes, dict(self._refused), self._pair)
+        return self._queries[at]
 
     def author_of(self, hashed: bytes) -> AuthorId | None:
         """The author that is wanted here under a hash."""
