@@ -441,3 +441,20 @@ def test_a_short_id_means_records_of_its_author_and_what_was_retracted(
     ingest(db, anna.retraction(note.id), now=NOW)
     # It is answered with its retraction.
     assert ids_of_short(db, anna.author, short) == [note.id]
+
+
+def test_a_short_id_is_found_without_going_through_all_records_of_its_author(
+    db: sqlite3.Connection, anna: Person
+) -> None:
+    anna.join(db)
+    steps: list[int] = []
+    db.set_progress_handler(lambda: steps.append(1), 1)
+    costs = []
+    for size in (10, 400):
+        notes = [anna.note(f"{size} {number}", time=NOW - number) for number in range(size)]
+        for note in notes:
+            ingest(db, note, now=NOW)
+        steps.clear()
+        assert ids_of_short(db, anna.author, short_id(notes[0].id)) == [notes[0].id]
+        costs.append(len(steps))
+    assert costs[1] < 2 * costs[0]
