@@ -134,7 +134,7 @@ class ActiveView(Generic[Key]):
             self._states[key].dialling = True
         effects: list[ViewEffect[Key]] = [Dial(key) for key in chosen]
         # What is due and was not begun now waits for a place, or for somebody to be ready.
-        times = (*(s.due for s in idle), self._hood.next_exchange(now))
+        times = (*(s.due for s in idle), *self._hood.next_exchanges(now))
         wake = min((time for time in times if time > now), default=None)
         if wake is not None and wake != self._wake:
             self._wake = wake

@@ -36,6 +36,8 @@ class ViewLimits:
     exchange_every: float = 300.0
     """A random link is exchanged, so that halves of a network that was divided find each other though all
     places are taken."""
+    exchange_when_lacking: float = 30.0
+    """So soon as long as a wanted author is held by no neighbour, though somebody is known who does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +101,30 @@ class Neighbourhood(Generic[Key]):
         if len(self._neighbours) + len(ready) + len(under_way) + others > limits.full:
             places = limits.target - len(self._neighbours) - len(under_way)
             room = min(room, places)
-            if places <= 0 and ready and not under_way and self._exchange_is_due(now):
-                newcomer = ready[int(self._chance() * len(ready))].key
-                self._newcomers = {newcomer}
-                return [newcomer]
+            if places <= 0 and ready and not under_way:
+                newcomer = self._exchanged(ready, now)
+                self._newcomers = set() if newcomer is None else {newcomer}
+                return [] if newcomer is None else [newcomer]
         return self._pick(list(ready), under_way, room) if room > 0 else []
 
-    def next_exchange(self, now: float) -> float:
-        """When `choose` may find one more than before, though nothing else happened."""
+    def next_exchanges(self, now: float) -> tuple[float, float]:
+        """When `choose` may find one more than before, though nothing else happened: where a wanted author is
+        lacking, and where not."""
         if self._exchange_at is None:
             self._exchange_at = now + self.limits.exchange_every
-        return self._exchange_at
+        early = max(0.0, self.limits.exchange_every - self.limits.exchange_when_lacking)
+        return self._exchange_at - early, self._exchange_at
 
-    def _exchange_is_due(self, now: float) -> bool:
-        if now < self.next_exchange(now):
-            return False
+    def _exchanged(self, ready: Sequence[Candidate[Key]], now: float) -> Key | None:
+        """For whom a neighbour is to go: who holds what no neighbour does, else anybody. None: not yet."""
+        held = self._held(self._neighbours.values())
+        gains = [(sum(a not in held for a in c.holds & self._wanted), self._chance(), c.key) for c in ready]
+        gain, _, best = max(gains, key=lambda entry: entry[:2])
+        early, late = self.next_exchanges(now)
+        if now < (early if gain else late):
+            return None
         self._exchange_at = now + self.limits.exchange_every
-        return True
+        return best if gain else ready[int(self._chance() * len(ready))].key
 
     def _pick(self, ready: list[Candidate[Key]], under_way: Iterable[Candidate[Key]], room: int) -> list[Key]:
         """A quarter of the places for devices of trusted authors, up to half in all for wanted authors that
