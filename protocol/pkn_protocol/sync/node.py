@@ -147,6 +147,9 @@ class SyncNode:
             settled = [record.id for record in outcome.added if record.author not in near]
             settled += [*outcome.known, *(cid for ids in outcome.refused.values() for cid in ids)]
             self._spread(self._spreading.settled(settled, conn, now), now)
+        for each in self._sessions.values():
+            if each.now_held(outcome.added):
+                self._touched[each.conn] = None
         return self._with(conn, now, lambda session: session.stored(number, outcome, now))
 
     def grants_read(self, conn: ConnectionId, blocks: Sequence[bytes], now: int) -> list[Effect]:
