@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pkn_cli.client import ControlClient
-from pkn_protocol.control.socket_rules import socket_path
+from pkn_cli.client import ControlClient, path_of
+from pkn_cli.failures import Failure
 
 PKN = Path(sys.executable).with_name("pkn")
 START_SECONDS = 60.0
@@ -71,11 +71,11 @@ class Node:
     def answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended: {self.log_path.read_text()[-2000:]}")
-        if not Path(socket_path(str(self.home), os.geteuid())).exists():
-            # Not worth a process yet.
-            time.sleep(0.01)
+        try:
+            self.control.get(path_of("status"))
+        except Failure:
             return False
-        return self.run("status", "--json").returncode == 0
+        return True
 
     def stop(self) -> float:
         """SIGTERM, and wait; the seconds that it took."""
@@ -149,7 +149,8 @@ class Node:
         self.pkn("trust", other.id, other.name, "--yes")
 
     def online(self) -> int:
-        return sum(peer["state"] == "online" for peer in self.pkn("peers")["peers"])
+        known: Any = self.control.get(path_of("peers"))
+        return sum(peer["state"] == "online" for peer in known["peers"])
 
     def files_with(self, words: bytes) -> list[str]:
         """The files of the home that hold some bytes."""
@@ -175,11 +176,12 @@ def running(*nodes: Node) -> Iterator[None]:
 
 
 def wait_for(what: str, happened: Callable[[], bool], *, seconds: float = WAIT_SECONDS) -> None:
-    """Ask until it is so, or fail at the deadline; asking takes a process and is pause enough."""
+    """Ask until it is so, or fail at the deadline."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+        time.sleep(0.01)
 
 
 def trust_each_other(*nodes: Node) -> None:

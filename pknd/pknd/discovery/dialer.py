@@ -28,7 +28,7 @@ class Connections(Protocol):
 class Dialer:
     """`clock` gives seconds; `chance` a number in 0 to 1; `known` the devices that were met before.
 
-    `found_by` says how each device was found.
+    `found_by` says how each device that was dialled had been found.
     """
 
     def __init__(
@@ -67,6 +67,13 @@ class Dialer:
         log.event("peer.gone", LogLevel.DEBUG, instance=_name(instance))
         self._blinded.pop(instance, None)
         self._plan.gone(instance)
+
+    def origin(self, device: DeviceId) -> str | None:
+        """How a device was found in this run: as it was dialled, else by its announcement; None: neither."""
+        if device in self.found_by:
+            return self.found_by[device]
+        announced = any(blinded_id(device, _name(name)) == seen for name, seen in self._blinded.items())
+        return "mdns" if announced else None
 
     def remember(self, device: DeviceId, addresses: Iterable[Address], found: str) -> None:
         """A device that was met before, at these addresses."""

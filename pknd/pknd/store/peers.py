@@ -65,8 +65,9 @@ def met(
         "INSERT INTO peer (device, author, addresses, found, last_seen, version)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
         " ON CONFLICT (device) DO UPDATE SET author = ?2, addresses = ?3, last_seen = ?5, version = ?6,"
-        " problem = NULL",
-        (device, author, json.dumps(addresses), known.found if known is not None else found, now, version),
+        # How it was first found is kept; that it dialled us says less than any other way.
+        " problem = NULL, found = CASE found WHEN 'inbound' THEN ?4 ELSE found END",
+        (device, author, json.dumps(addresses), found, now, version),
     )
     if known is None:
         _forget_strangers(db)
@@ -106,7 +107,7 @@ def violated(
     until = now + refusal_ms(faults)
     db.execute(
         "INSERT INTO peer (device, author, found, last_seen, violations, refused_until)"
-        " VALUES (?1, ?2, 'mdns', ?3, ?4, ?5)"
+        " VALUES (?1, ?2, 'inbound', ?3, ?4, ?5)"
         " ON CONFLICT (device) DO UPDATE SET violations = ?4, refused_until = ?5",
         (device, author, now, faults, until),
     )

@@ -104,7 +104,7 @@ class PeerDirectory:
             address = join_address(*link.remote)
         elif link.peer.port:
             address = join_address(link.remote[0], link.peer.port)
-        found = self._dialer.found_by.get(link.peer.device, "mdns")
+        found = self._dialer.origin(link.peer.device) or Found.INBOUND.value
         peer, now = link.peer, self._env.now()
 
         def work(db: sqlite3.Connection) -> None:
@@ -131,9 +131,9 @@ class PeerDirectory:
     async def _expected(self, given: str | None) -> tuple[DeviceId | None, AuthorId | None]:
         if given is None:
             return None, None
-        if given.startswith("did:key:"):
+        if given.startswith(("did:key:", "z")):
             try:
-                author = parse_did_key(given)
+                author = parse_did_key("did:key:" + given.removeprefix("did:key:"))
             except BadId as error:
                 raise DomainError(ErrorCode.BAD_REFERENCE, str(error)) from error
             known = await self._env.store.read(lambda db: devices_of(db, author))
@@ -177,7 +177,7 @@ class PeerDirectory:
         addresses = row.addresses if row is not None else ()
         if link is not None and not addresses:
             addresses = (join_address(*link.remote),)
-        found = self._dialer.found_by.get(device) or (row.found if row is not None else "mdns")
+        found = self._dialer.origin(device) or (row.found if row is not None else Found.INBOUND.value)
         return Peer(
             device=device.hex(),
             author=None if author is None else did_key(author),

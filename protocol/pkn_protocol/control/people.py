@@ -21,6 +21,9 @@ class PeerState(StrEnum):
 
 
 class Found(StrEnum):
+    """How a device came to be known; `inbound`: it dialled us, and we know of no other way."""
+
+    INBOUND = "inbound"
     MDNS = "mdns"
     MANUAL = "manual"
     INTRODUCED = "introduced"
