@@ -116,7 +116,8 @@ class FanOut:
 
     Best peers first, AT_ONCE at a time. It is finished when everybody has answered; or when two answers in a
     row changed nothing (or none did and all summaries of the others are here) and all others are overdue; or
-    when the overdue ones have had twice their patience. Scores are the owner's, computed from signed records.
+    when the overdue ones have had twice their patience; with nothing found, not before the first answer or
+    NOBODY_YET_MS. Scores are the owner's, computed from signed records.
     """
 
     limit: int
@@ -240,6 +241,10 @@ class FanOut:
 
     def _is_settled(self, waited_for: list[_Asked]) -> bool:
         """Whether those who are overdue may be left out."""
+        if not self.scores and not self.answers:
+            # With nothing to show, whoever is here may know somebody who has it: a first answer is worth
+            # more than the time, but for those who were silent the last time.
+            return all(asked.candidate.silences for asked in waited_for)
         return self._unchanged >= _SETTLED_ANSWERS or not any(map(self._may_surprise, waited_for))
 
     def _is_complete(self) -> bool:

@@ -111,6 +111,15 @@ def test_it_ends_when_the_last_one_has_answered() -> None:
     assert (outcome.took_ms, outcome.complete, len(outcome.asked)) == (9.0, True, 8)
 
 
+@pytest.mark.parametrize(("found", "silences", "took"), [(0, 0, 300.0), (1, 0, 25.0), (0, 1, 25.0)])
+def test_with_nothing_found_the_first_answer_is_waited_for(found: int, silences: int, took: float) -> None:
+    # All that the peer wrote is here, yet it may know somebody who has it.
+    fan = FanOut(10, {cid(number): 1.0 for number in range(found)})
+    outcome = play(fan, [peer(1, silences=silences)], {device(1): 300.0}, {device(1): {cid(9): 1.0}})
+    assert outcome.took_ms == took
+    assert (cid(9) in fan.top()) is (took == 300.0)
+
+
 def test_the_best_peers_are_asked_first() -> None:
     peers = [
         peer(1, silences=2, promise=9.0),
