@@ -47,6 +47,14 @@ class Horizon:
     blocked: frozenset[AuthorId] = frozenset()
     floors: Mapping[AuthorId, Floor] = field(default_factory=dict)
 
+    def less_kept_than(self, before: Horizon) -> set[AuthorId]:
+        """Those of whom records may have been deleted: they left, were blocked, or have another floor."""
+        return {
+            *(before.distances.keys() - self.distances.keys()),
+            *(self.blocked - before.blocked),
+            *(author for author, floor in self.floors.items() if before.floors.get(author) != floor),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Circle:

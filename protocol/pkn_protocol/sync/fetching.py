@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,6 +44,11 @@ class Claims:
             return False
         self._until[name] = now + CLAIM_MS
         return True
+
+    def forget(self, authors: Collection[AuthorId]) -> None:
+        """What came of these is not kept any more: wanted again, it is to be fetched again."""
+        if authors:
+            self._until = {name: until for name, until in self._until.items() if name[0] not in authors}
 
     def release(self, names: Sequence[Name]) -> None:
         for name in names:

@@ -166,6 +166,7 @@ class SyncNode:
 
     def horizon_changed(self, horizon: Horizon, now: int) -> list[Effect]:
         """Trust, vouches, blocks or floors are others than before."""
+        self._shared.claims.forget(horizon.less_kept_than(self._shared.horizon))
         self._shared.horizon = horizon
         for session in self._open():
             session.horizon_changed(now)

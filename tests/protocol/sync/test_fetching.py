@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pkn_protocol.channel.messages import MOST_FETCHED, Fetch
 from pkn_protocol.records.ids import AuthorId, ShortId
 from pkn_protocol.sync.compare import LackingRow
-from pkn_protocol.sync.facts import Progress
+from pkn_protocol.sync.facts import Horizon, Progress
 from pkn_protocol.sync.fetching import CLAIM_MS, MOST_REQUESTS, PATIENCE_MS, Claims, Fetching
 
 NOW = 1_000_000
@@ -162,3 +162,22 @@ def test_over_several_connections_each_record_is_asked_for_and_once_if_nothing_f
     expected = {(one.author, name) for one in lacking for name in one.ids}
     assert len(asked) == len(set(asked))
     assert set(asked) == expected
+
+
+def test_what_came_of_somebody_whose_records_were_deleted_is_asked_for_again() -> None:
+    """As after a block that is taken back within a minute."""
+    claims = Claims()
+    fetching = Fetching(claims)
+    before = Horizon(author(0), DISTANCES)
+    others = {who: distance for who, distance in DISTANCES.items() if who != author(1)}
+    blocking = Horizon(author(0), others, frozenset({author(1)}))
+    for number in (1, 2):
+        fetching.lacking([row(number, 1, 2)], AUTHORS.get, DISTANCES)
+        assert fetching.next_fetch(number, NOW, 10) is not None
+        fetching.replied(number, 2, NOW, more=False)
+    assert blocking.less_kept_than(before) == {author(1)}
+    assert before.less_kept_than(blocking) == set()
+    claims.forget(blocking.less_kept_than(before))
+    for number, again in ((1, True), (2, False)):
+        fetching.lacking([row(number, 1, 2)], AUTHORS.get, DISTANCES)
+        assert (fetching.next_fetch(10 + number, NOW + 1, 10) is not None) is again
