@@ -22,6 +22,8 @@ _VARYING = (
     (r"\b\d+(?:\.\d+)? (?:ms|s|min)\b", "TIME"),
     (r"127\.0\.0\.1:\d+", "ADDRESS"),
     (r"process \d+", "PROCESS"),
+    # Of two that see each other at the same moment one dials.
+    (r"\b(?:mdns|inbound)\b", "FOUND"),
     (r"\d+ [kM]?B (of yours|for others)", r"SIZE \1"),
     (r"at most \d+ [GM]B", "AT MOST"),
     (r"home +/\S+", "home HOME"),

@@ -11,6 +11,34 @@ import psutil
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "run.py"
 
+MOST_SECONDS = 90
+STEPS = {
+    "Three people start their daemons": ("You are Ada", "You are Bruno", "You are Chiara"),
+    "Each imports a garden of twenty notes": (
+        *("20 imported (19 to public, 1 to trusted)",) * 2,
+        "1 imported (1 to public), 0 unchanged, 1 failed",
+    ),
+    "They have found each other by mDNS": ("Ada", "Bruno", "online"),
+    "A stranger's public notes can be found at once": ("How a dandelion flies", "stranger"),
+    "Only its summary is here": (
+        "How a dandelion flies",
+        "hundred bristles",
+        "1 record and 1 content checked",
+    ),
+    "Ada and Bruno trust each other": ("Bruno", "Chiara", "trusted"),
+    "One question, answered from all three gardens": ("How a wing makes lift", "Bruno", "Chiara"),
+    "Bruno's note on the kingfisher is for those": ("in none of Chiara's",),
+    "What is stored where": ("items by", "pkn.db"),
+}
+"""What each step is called, and words that it prints."""
+
+
+def steps_of(output: str) -> dict[str, str]:
+    """What the demo printed, by the beginnings of its titles."""
+    parts = [part.partition("\n") for part in output.split("== ")[1:]]
+    known = {title: next((name for name in STEPS if title.startswith(name)), title) for title, _, _ in parts}
+    return {known[title]: text for title, _, text in parts}
+
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -18,7 +46,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=MOST_SECONDS,
         check=False,
     )
 
@@ -35,6 +63,16 @@ def test_the_demo_shows_three_people_and_leaves_nothing_behind(tmp_path: Path) -
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     assert "1 imported (1 to public), 0 unchanged, 1 failed" in done.stdout
     assert "bad.md" in done.stdout
+    steps = steps_of(done.stdout)
+    assert [title for title in STEPS if title not in steps] == []
+    assert list(steps) == list(STEPS)
+    for title, expected in STEPS.items():
+        for words in expected:
+            assert words in steps[title], (title, words, steps[title])
+    # Bruno's note in Ada's hands, and nothing of it in Chiara's.
+    by_ada, _, by_chiara = steps["Bruno's note on the kingfisher is for those"].partition("Chiara $")
+    assert "Where the kingfisher nests" in by_ada
+    assert "Where the kingfisher nests" not in by_chiara
     assert list(temporary.iterdir()) == []
     left = [
         process.pid

@@ -31,7 +31,10 @@ def test_hosts_of_a_network_find_each_other_and_answer_each_other(tmp_path: Path
             wait_for(
                 "both answers", lambda: set(chiara.titles("who", "sleeps", "sleep")) == {"Swifts", "Bats"}
             )
-            assert all(peer["found"] == "mdns" for peer in chiara.pkn("peers")["peers"])
+            wait_for(
+                "all announcements to be seen",
+                lambda: all(peer["found"] == "mdns" for peer in chiara.pkn("peers")["peers"]),
+            )
 
 
 def test_a_host_with_a_new_address_on_another_network_is_met_again(tmp_path: Path) -> None:
