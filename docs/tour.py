@@ -60,7 +60,7 @@ STEPS = (
     Step("anna", "pkn publish sourdough.md --to public"),
     Step("anna", "pkn import demo/gardens/ada --to public --yes"),
     Step("bruno", "pkn up --name Bruno", text="Bruno starts his. They find each other by mDNS."),
-    Step("bruno", "pkn peers", shows=r"Anna.*online.*ms"),
+    Step("bruno", "pkn peers", shows=r"Anna.*online.* ms.*mdns"),
     Step(
         "bruno",
         "pkn query starter hours -thermals",

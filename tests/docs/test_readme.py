@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +25,6 @@ _VARYING = (
     (r"\b\d+(?:\.\d+)? (?:ms|s|min)\b", "TIME"),
     (r"127\.0\.0\.1:\d+", "ADDRESS"),
     (r"process \d+", "PROCESS"),
-    # Of two that see each other at the same moment one dials.
-    (r"\b(?:mdns|inbound)\b", "FOUND"),
     (r"\d+ [kM]?B (of yours|for others)", r"SIZE \1"),
     (r"at most \d+ [GM]B", "AT MOST"),
     (r"home +/\S+", "home HOME"),
@@ -37,10 +38,27 @@ def lines_of(text: str) -> list[list[str]]:
     return [sorted(line.replace(",", " ").split()) for line in text.splitlines()]
 
 
+def taken_again() -> str:
+    """What the tour prints now; on a loopback of its own where that can be had, for mDNS finds everybody."""
+    program = "import runpy, sys; sys.stdout.write(runpy.run_path(sys.argv[1])['page_part']())"
+    alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    there = all(map(shutil.which, ("unshare", "ip")))
+    if not there or subprocess.run([*alone, "true"], capture_output=True, timeout=20, check=False).returncode:
+        alone = []
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", program, str(ROOT / "docs" / "tour.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=110,
+        check=True,
+    )
+    return done.stdout
+
+
 def test_the_tour_prints_what_the_readme_shows() -> None:
     tour = runpy.run_path(str(ROOT / "docs" / "tour.py"))
     shown = README.partition(tour["BEGIN"])[2].partition(tour["END"])[0]
-    assert lines_of(shown.strip()) == lines_of(tour["page_part"]().strip())
+    assert lines_of(shown.strip()) == lines_of(taken_again().strip())
 
 
 def test_every_relative_link_leads_to_a_file() -> None:
