@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,3 +105,40 @@ def test_a_file_that_failed_is_named_once(ann: Node, notes: Path) -> None:
     shown = ann.run("import", str(notes), "--yes")
     assert shown.stdout.count("dangling.md") == 1
     assert "links to nothing" in shown.stdout
+
+
+def test_whatever_lies_in_a_folder_is_imported_or_named_and_once_is_enough(ann: Node, tmp_path: Path) -> None:
+    folder, secret = tmp_path / "all sorts", tmp_path / "secret.md"
+    folder.mkdir()
+    secret.write_text("# Outside\n\nNobody asked for this.\n")
+    good = ("plain.md", "n" * 252 + ".md", os.fsdecode(b"caf\xe9.md"))
+    for number, name in enumerate(good):
+        (folder / name).write_text(f"# Good {number}\n\nA pomelo.\n")
+    (folder / "mine.md").write_text("---\naudience: private\n---\n# Mine\n\nA pomelo.\n")
+    (folder / "yaml.md").write_text("---\ntitle: [x\n---\nbody\n")
+    (folder / "link.md").symlink_to(secret)
+    os.mkfifo(folder / "pipe.md")
+    failing = ["link.md", "pipe.md", "yaml.md"]
+
+    def run() -> dict[str, Any]:
+        done = ann.run("import", str(folder), "--to", "public", "--yes", "--json")
+        # Something failed, and the whole account of it is printed all the same.
+        assert (done.returncode, done.stderr) == (1, ""), done
+        told: dict[str, Any] = json.loads(done.stdout)
+        assert sorted(Path(one["path"]).name for one in told["failed"]) == failing
+        return told
+
+    first = run()
+    assert (first["imported"], first["by_audience"]) == (4, {"public": 3, "private": 1})
+    assert _titles(ann, "public") == ["Good 0", "Good 1", "Good 2"]
+    assert _titles(ann, "private") == ["Mine"]
+    assert "Outside" not in ann.run("list").stdout
+    again = run()
+    assert (again["imported"], again["unchanged"]) == (0, 4)
+    (folder / "plain.md").write_text("# Good 0\n\nA pomelo, peeled.\n")
+    changed = run()
+    assert (changed["imported"], changed["unchanged"]) == (1, 3)
+    [peeled] = ann.query("peeled")
+    versions = ann.pkn("history", peeled["item"])["versions"]
+    assert [version["head"] for version in versions] == [True, False]
+    assert len(ann.query("pomelo")) == 4

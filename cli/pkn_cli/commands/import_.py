@@ -47,7 +47,8 @@ def import_paths(
     --to and without front matter that says it, a file goes to those for whom it was imported before, else to
     the setting default_audience. An item's audience cannot change: for another one a file becomes another
     item, and the one before stays until it is retracted. On a terminal it says first how many go to whom, and
-    asks. Exit status 1 when a file failed; the others are imported.
+    asks. Exit status 1 when a file failed; the others are imported, and with --json the whole account is on
+    standard output all the same.
     """
     absolute = tuple(map(_absolute, paths))
     if dry_run or (not yes and can_ask()):
