@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.metadata import version
 
 from pkn_protocol.channel import messages as m
+from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.channel.handshake import PeerAuthenticated
 from pkn_protocol.control.people import Announcement, Trust
+from pkn_protocol.gossip.neighbourhood import Candidate
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pknd import log
 from pknd.channel.conduct import Conduct
@@ -23,6 +25,7 @@ from pknd.control.server import serving
 from pknd.control.services import Services
 from pknd.discovery.dialer import Dialer
 from pknd.discovery.mdns import Found, LocalDiscovery, interface_addresses
+from pknd.discovery.plan import Key
 from pknd.discovery.watch import Watch
 from pknd.environment import Environment
 from pknd.home import Home
@@ -85,7 +88,7 @@ class Daemon:
         self._home = home
         self._stop = stop
         self._background: set[asyncio.Task[None]] = set()
-        self._known_devices: dict[DeviceId, None] = {}
+        self._known_devices: dict[DeviceId, AuthorId | None] = {}
 
     async def run(self) -> None:
         env, config = self._env, self._config
@@ -111,7 +114,9 @@ class Daemon:
             clock=env.monotonic,
             chance=random.random,
             known=lambda: list(self._known_devices),
+            describe=self._candidate,
         )
+        dialer.people_changed(people.view.near)
         self.directory = PeerDirectory(
             env,
             self.network,
@@ -182,6 +187,23 @@ class Daemon:
     async def dial(self, host: str, port: int, expected: DeviceId | None) -> DeviceId:
         link = await self.network.dial(host, port, expected=expected)
         return link.peer.device
+
+    async def drop(self, device: DeviceId, reason: str) -> None:
+        link = self.network.links.get(device)
+        if link is not None:
+            await link.close(CloseCode.TOO_MANY, reason)
+
+    def _candidate(self, device: DeviceId) -> Candidate[Key]:
+        """What is known of a device as a neighbour: it has its author's records, if nothing else."""
+        author, view = self._known_devices.get(device), self.people.view
+        if author is None:
+            return Candidate(device)
+        return Candidate(
+            device,
+            trusted=view.trust(author) in (Trust.SELF, Trust.TRUSTED),
+            near=author in view.distances,
+            holds=frozenset((author,)) | view.vouches.get(author, frozenset()),
+        )
 
     async def _make_network(self) -> Network:
         env = self._env
@@ -254,7 +276,8 @@ class Daemon:
         )
 
     async def _serve(self, link: Link) -> None:
-        self._known_devices[link.peer.device] = None
+        self._known_devices[link.peer.device] = link.peer.author
+        self.dialer.met(link.peer.device)
         await self.directory.remember(link)
         self.fetcher.look_for_work()
         await self.sync.serve(link)
@@ -306,7 +329,8 @@ class Daemon:
         return self.conduct.refusal(peer.device)
 
     def _ended(self, link: Link) -> None:
-        self.dialer.lost(link.peer.device)
+        too_many = link.ended is not None and link.ended.code is CloseCode.TOO_MANY
+        self.dialer.lost(link.peer.device, refused=too_many)
         if not self._stop.is_set():
             self._in_background(self.directory.note_end(link))
 
@@ -315,6 +339,7 @@ class Daemon:
 
     async def _people_changed(self) -> None:
         await self.sync.people_changed()
+        self.dialer.people_changed(self.people.view.near)
         self.fetcher.look_for_work()
 
     async def _config_changed(self, config: Config) -> None:
@@ -349,7 +374,7 @@ class Daemon:
     async def _remember_peers(self) -> None:
         """Dial again whom this device met before."""
         for row in await self._env.store.read(known_peers):
-            self._known_devices[row.device] = None
+            self._known_devices[row.device] = row.author
             addresses = tuple(parse_address(address) for address in row.addresses)
             self.dialer.remember(row.device, addresses, row.found)
 

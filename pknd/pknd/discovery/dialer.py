@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from pkn_protocol.channel.errors import ChannelError
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import DeviceId
+from pkn_protocol.gossip.neighbourhood import Candidate, Neighbourhood, ViewLimits
+from pkn_protocol.records.ids import AuthorId, DeviceId
 from pknd import log
 from pknd.discovery.mdns import MOST_FOUND, Found, blinded_id
-from pknd.discovery.plan import Address, Dial, DialPlan, Outcome, outcome_of
+from pknd.discovery.plan import Address, Dial, DialPlan, Key, Outcome, outcome_of
 
 _LEAST_WAIT_SECONDS = 0.02
 _MOST_WAIT_SECONDS = 60.0
@@ -24,11 +25,14 @@ class Connections(Protocol):
     async def dial(self, host: str, port: int, expected: DeviceId | None) -> DeviceId:
         """Raises ChannelError, OSError, TimeoutError."""
 
+    async def drop(self, device: DeviceId, reason: str) -> None:
+        """Close a connection that is one too many."""
+
 
 class Dialer:
     """`clock` gives seconds; `chance` a number in 0 to 1; `known` the devices that were met before.
 
-    `found_by` says how each device that was dialled had been found.
+    `found_by` says how each device that was dialled had been found; `describe` what is known of a device.
     """
 
     def __init__(
@@ -39,13 +43,18 @@ class Dialer:
         clock: Callable[[], float],
         chance: Callable[[], float],
         known: Callable[[], list[DeviceId]],
+        describe: Callable[[DeviceId], Candidate[Key]] = Candidate,
+        limits: ViewLimits | None = None,
     ) -> None:
         self.found_by: dict[DeviceId, str] = {}
         self._me = me
         self._connections = connections
         self._clock = clock
         self._known = known
+        self._describe = describe
         self._plan = DialPlan(me, chance=chance)
+        self._neighbours: Neighbourhood[Key] = Neighbourhood(chance=chance, limits=limits)
+        self._too_many: dict[DeviceId, None] = {}
         self._blinded: OrderedDict[str, bytes] = OrderedDict()
         self._wake = asyncio.Event()
 
@@ -85,9 +94,27 @@ class Dialer:
         self._plan.retry_all(self._clock())
         self._wake.set()
 
-    def lost(self, device: DeviceId) -> None:
-        """A connection ended: try again soon."""
-        self._plan.lost(device, self._clock())
+    def met(self, device: DeviceId) -> None:
+        """A connection is there, whoever dialled."""
+        gone = self._neighbours.connected(self._describe(device))
+        if isinstance(gone, bytes):
+            self._neighbours.disconnected(gone)
+            self._too_many[DeviceId(gone)] = None
+            self._wake.set()
+
+    def lost(self, device: DeviceId, *, refused: bool = False) -> None:
+        """A connection ended: try again soon, or later if one of the two had too many."""
+        self._neighbours.disconnected(device)
+        self._too_many.pop(device, None)
+        self._plan.lost(device, self._clock(), refused=refused)
+        self._wake.set()
+
+    def people_changed(self, wanted: Collection[AuthorId]) -> None:
+        """Other authors are wanted than before, or others are trusted."""
+        self._neighbours.wanted(wanted)
+        for key in list(self._neighbours.neighbours):
+            if isinstance(key, bytes):
+                self._neighbours.describe(self._describe(DeviceId(key)))
         self._wake.set()
 
     def problem(self, device: DeviceId) -> str | None:
@@ -103,9 +130,23 @@ class Dialer:
                 for name in self._plan.unknown_due(now):
                     if (device := self._recognise(name, self._blinded.get(name, b""))) is not None:
                         self._plan.recognised(name, device, now)
-                for dial in self._plan.begin(now, self._connections.is_connected):
+                for device in list(self._too_many):
+                    del self._too_many[device]
+                    await self._connections.drop(device, "too many neighbours")
+                for dial in self._plan.begin(now, self._connections.is_connected, self._choose):
                     tasks.create_task(self._dial(dial))
                 await self._wait(now)
+
+    def _choose(self, ready: list[Key], under_way: list[Key], later: int) -> list[Key]:
+        return self._neighbours.choose(
+            [self._candidate(key) for key in ready],
+            [self._candidate(key) for key in under_way],
+            later,
+            self._clock(),
+        )
+
+    def _candidate(self, key: Key) -> Candidate[Key]:
+        return self._describe(DeviceId(key)) if isinstance(key, bytes) else Candidate(key)
 
     async def _wait(self, now: float) -> None:
         due = self._plan.next_due(self._connections.is_connected)
@@ -127,6 +168,8 @@ class Dialer:
                 if outcome not in (Outcome.FAILED, Outcome.WRONG_DEVICE, Outcome.SELF):
                     break
         finally:
+            if device is None or device != dial.key:
+                self._neighbours.gave_up(dial.key)
             self._plan.finished(dial, outcome, self._clock(), device=device, problem=problem)
             self._wake.set()
         if device is not None:

@@ -16,6 +16,9 @@ from pknd.discovery.backoff import delay_seconds
 
 Address = tuple[str, int]
 Key = DeviceId | str
+Choice = Callable[[list[Key], list[Key], int], list[Key]]
+"""Who is to be dialled of those that are ready, given those that are being dialled and how many will be
+ready soon."""
 
 DIALS_AT_ONCE = 8
 MOST_TARGETS = 2048
@@ -78,6 +81,8 @@ class _Target:
     due: float
     failures: int = 0
     dialling: bool = False
+    passed_over: bool = False
+    """It is due, and others were preferred."""
     problem: str | None = None
     instances: set[str] = field(default_factory=set)
 
@@ -143,26 +148,45 @@ class DialPlan:
             if isinstance(key, str) and t.due <= now and not t.dialling
         ]
 
-    def begin(self, now: float, is_connected: Callable[[DeviceId], bool]) -> list[Dial]:
-        """The dials to begin now; `finished` must follow for each."""
-        begun: list[Dial] = []
+    def begin(
+        self, now: float, is_connected: Callable[[DeviceId], bool], choose: Choice | None = None
+    ) -> list[Dial]:
+        """The dials to begin now; `finished` must follow for each. `choose` says who of those that are ready
+        is wanted as a neighbour; the others wait until something happens."""
+        ready: dict[Key, tuple[Address, ...]] = {}
+        later = 0
         for key, target in self._targets.items():
-            if self._dials >= DIALS_AT_ONCE:
-                break
-            device = key if isinstance(key, bytes) else None
-            if target.dialling or target.due > now or not target.addresses:
+            target.passed_over = False
+            if target.dialling or not target.addresses or _is_connected(key, is_connected):
                 continue
-            if device is not None and is_connected(device):
+            if target.due > now:
+                # Who could not be reached is not counted as somebody who is there.
+                later += target.failures == 0
                 continue
             addresses = tuple(a for a in target.addresses if a not in self._in_flight)
-            if not addresses:
+            if addresses:
+                ready[key] = addresses
+            else:
                 # Somebody else is being dialled there; who it is will be known in a moment.
+                target.due = now + 1.0
+        under_way = [key for key, target in self._targets.items() if target.dialling]
+        chosen = list(ready) if choose is None else choose(list(ready), under_way, later)
+        begun: list[Dial] = []
+        for key in chosen:
+            if self._dials >= DIALS_AT_ONCE:
+                break
+            target = self._targets[key]
+            addresses = tuple(a for a in ready[key] if a not in self._in_flight)
+            if not addresses:
                 target.due = now + 1.0
                 continue
             target.dialling = True
             self._dials += 1
             self._in_flight.update(addresses)
-            begun.append(Dial(key, addresses, device, target.found))
+            begun.append(Dial(key, addresses, key if isinstance(key, bytes) else None, target.found))
+        if choose is not None:
+            for key in ready.keys() - set(chosen):
+                self._targets[key].passed_over = True
         return begun
 
     def wrong(self, dial: Dial, address: Address, outcome: Outcome) -> None:
@@ -207,11 +231,15 @@ class DialPlan:
                 target.failures += 1
                 target.due = now + delay_seconds(target.failures, self._chance())
 
-    def lost(self, device: DeviceId, now: float) -> None:
-        """A connection ended: try again soon."""
+    def lost(self, device: DeviceId, now: float, *, refused: bool = False) -> None:
+        """A connection ended: try again soon, or later if one of the two had too many."""
         target = self._targets.get(device)
-        if target is not None:
-            target.failures = max(1, target.failures)
+        if target is None:
+            return
+        target.failures = max(1, target.failures)
+        if refused:
+            target.due = now + REFUSED_SECONDS * (0.5 + self._chance() / 2)
+        else:
             target.due = now + delay_seconds(1, self._chance())
 
     def retry_all(self, now: float) -> None:
@@ -230,7 +258,8 @@ class DialPlan:
                 for key, t in self._targets.items()
                 if t.addresses
                 and not t.dialling
-                and not (isinstance(key, bytes) and is_connected(DeviceId(key)))
+                and not t.passed_over
+                and not _is_connected(key, is_connected)
             ),
             default=None,
         )
@@ -246,3 +275,7 @@ class DialPlan:
         idle = [(t.found == "mdns", t.failures, key) for key, t in self._targets.items() if not t.dialling]
         # Who was only ever found on the local network comes again when it is there again.
         del self._targets[max(idle, key=lambda entry: entry[:2])[2]]
+
+
+def _is_connected(key: Key, is_connected: Callable[[DeviceId], bool]) -> bool:
+    return isinstance(key, bytes) and is_connected(DeviceId(key))

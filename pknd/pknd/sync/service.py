@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.gossip.spreading import TreeSpreading
 from pkn_protocol.records.ids import AuthorId, DeviceId
 from pkn_protocol.records.model import Grant, Record
 from pkn_protocol.sync import effects as e
@@ -57,7 +59,8 @@ class Sync:
         self._env = env
         self._people = people
         self._max_disk = max_disk
-        self._node = SyncNode(Horizon(env.keys.author, {env.keys.author: 0}), {})
+        self._spreading = TreeSpreading(chance=random.random)
+        self._node = SyncNode(Horizon(env.keys.author, {env.keys.author: 0}), {}, spreading=self._spreading)
         self._grants = GrantKeeper(env, people)
         self._epochs: dict[bytes, Epoch] = {}
         self._floors: Mapping[AuthorId, Floor] = {}
@@ -115,6 +118,11 @@ class Sync:
     def progress_by_device(self) -> Mapping[DeviceId, Progress]:
         """The same for each device that is connected now."""
         return {device: self._node.progress(peer.conn) for device, peer in self.peers().items()}
+
+    def records(self, device: DeviceId) -> tuple[int, int]:
+        """Records that came in full from a connected device, copies counted, and went to it."""
+        peer = self.peers().get(device)
+        return (0, 0) if peer is None else self._node.counts(peer.conn)
 
     def may_see(self, link: PeerLink, scope: bytes) -> bool:
         """Whether a peer may have records and blocks of a scope."""

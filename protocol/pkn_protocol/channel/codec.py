@@ -5,6 +5,7 @@ from __future__ import annotations
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.families.comparison import COMPARISON
+from pkn_protocol.channel.families.gossip import GOSSIP
 from pkn_protocol.channel.families.handshake import HANDSHAKE
 from pkn_protocol.channel.families.records import RECORDS
 from pkn_protocol.channel.families.search import SEARCH
@@ -15,7 +16,7 @@ from pkn_protocol.records.fields import BadField, Fields
 from pkn_protocol.records.limits import KIND_BYTES
 
 __all__ = ["LARGEST_MESSAGE", "Stage", "decode_message", "encode_message"]
-_ALL = (*HANDSHAKE, *WANTS, *COMPARISON, *RECORDS, *SEARCH)
+_ALL = (*HANDSHAKE, *WANTS, *COMPARISON, *RECORDS, *GOSSIP, *SEARCH)
 _TYPES: dict[str, Row] = dict(_ALL)
 _NAMES: dict[type, str] = {row.kind: name for name, row in _ALL}
 

@@ -21,6 +21,9 @@ MOST_DATA_BYTES = 256 * 1024
 """Data in one message of a comparison; with what names it the message stays within its limit."""
 MOST_RECORD_BYTES = 224 * 1024
 """Blocks in one `records` or `push`; with the envelope they stay within the limit of those messages."""
+MOST_ANNOUNCED = 2048
+"""Short ids in one `announce`: 16 KiB."""
+MOST_ANNOUNCED_AUTHORS = 256
 MOST_HAVE = 256
 MOST_HITS = 200
 MOST_TERMS = 64
@@ -276,6 +279,38 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """New records that the sender has and the receiver may have in full for a `graft`."""
+
+    lists: tuple[ShortIds, ...]
+
+
+class Tree(IntEnum):
+    """Whose next records a link is to carry in full, or to carry no more."""
+
+    NOBODY = 0
+    AUTHOR = 1
+    EVERYBODY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """Asks for announced records of an author, and for the next ones in full as `tree` says."""
+
+    author: bytes
+    shorts: tuple[ShortId, ...]
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Of the author's next records ids are enough, or of everybody's."""
+
+    author: bytes
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True)
 class Grants:
     """Grants of the sender's circles, for members."""
 
@@ -390,6 +425,9 @@ Message: TypeAlias = (
     | Fetch
     | Records
     | Push
+    | Announce
+    | Graft
+    | Prune
     | Grants
     | Refused
     | Have

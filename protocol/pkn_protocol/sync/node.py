@@ -48,6 +48,9 @@ class SyncNode:
         self._spreading.attach(self)
         self._sessions: dict[ConnectionId, Session] = {}
         self._wake: int | None = None
+        # Most inputs concern one connection of many: the others are not asked each time.
+        self._touched: dict[ConnectionId, None] = {}
+        self._deadlines: dict[ConnectionId, int] = {}
 
     @property
     def connections(self) -> Sequence[ConnectionId]:
@@ -56,11 +59,13 @@ class SyncNode:
     def connected(self, conn: ConnectionId, meeting: Meeting, now: int) -> list[Effect]:
         """A connection was authenticated."""
         session = self._sessions[conn] = Session(conn, meeting, self._shared)
+        self._touched[conn] = None
         session.start(now)
         return self._effects(now)
 
     def disconnected(self, conn: ConnectionId, now: int) -> list[Effect]:
         session = self._sessions.pop(conn, None)
+        self._deadlines.pop(conn, None)
         if session is not None:
             session.end()
             if session.joined:
@@ -69,7 +74,7 @@ class SyncNode:
 
     def received(self, conn: ConnectionId, message: m.Message, now: int) -> list[Effect]:
         """A message that is neither a request nor a reply."""
-        session = self._session(conn)
+        session = self._touch(conn)
         if session is not None:
             if isinstance(message, self._spreading.messages):
                 try:
@@ -123,7 +128,7 @@ class SyncNode:
 
     def looked_up(self, conn: ConnectionId, number: int, held: Collection[ShortId], now: int) -> list[Effect]:
         """The answer to `LookUpShorts`."""
-        session = self._session(conn)
+        session = self._touch(conn)
         asked = None if session is None else session.looked_up(number)
         if asked is not None:
             self._spread(self._spreading.looked_up(conn, *asked, held, now), now)
@@ -142,6 +147,9 @@ class SyncNode:
             settled = [record.id for record in outcome.added if record.author not in near]
             settled += [*outcome.known, *(cid for ids in outcome.refused.values() for cid in ids)]
             self._spread(self._spreading.settled(settled, conn, now), now)
+        for each in self._sessions.values():
+            if each.now_held(outcome.added):
+                self._touched[each.conn] = None
         return self._with(conn, now, lambda session: session.stored(number, outcome, now))
 
     def grants_read(self, conn: ConnectionId, blocks: Sequence[bytes], now: int) -> list[Effect]:
@@ -192,9 +200,8 @@ class SyncNode:
     def timer(self, now: int) -> list[Effect]:
         """The time that `WakeAt` named has come."""
         self._wake = None
-        for session in self._open():
-            deadline = session.deadline()
-            if deadline is not None and deadline <= now:
+        for conn in [conn for conn, deadline in self._deadlines.items() if deadline <= now]:
+            if (session := self._touch(conn)) is not None:
                 session.timer(now)
         spreading = self._spreading.deadline()
         if spreading is not None and spreading <= now:
@@ -240,11 +247,17 @@ class SyncNode:
         session = self._sessions.get(conn)
         return None if session is None or session.closed else session
 
+    def _touch(self, conn: ConnectionId) -> Session | None:
+        """An open connection, which may have something to say or to wait for after this."""
+        self._touched[conn] = None
+        return self._session(conn)
+
     def _open(self) -> list[Session]:
+        self._touched.update(dict.fromkeys(self._sessions))
         return [session for session in self._sessions.values() if not session.closed]
 
     def _with(self, conn: ConnectionId, now: int, act: Callable[[Session], None]) -> list[Effect]:
-        session = self._session(conn)
+        session = self._touch(conn)
         if session is not None:
             act(session)
         return self._effects(now)
@@ -259,7 +272,7 @@ class SyncNode:
 
     def _spread(self, spreads: Sequence[Spread], now: int) -> None:
         for spread in spreads:
-            session = self._session(spread.conn)
+            session = self._touch(spread.conn)
             if session is None:
                 continue
             match spread:
@@ -276,12 +289,20 @@ class SyncNode:
 
     def _effects(self, now: int) -> list[Effect]:
         effects: list[Effect] = []
-        for session in self._sessions.values():
-            if session.out:
-                effects += session.out
-                session.out.clear()
-        times = [session.deadline() for session in self._open()]
-        wake = min((t for t in (*times, self._spreading.deadline()) if t is not None), default=None)
+        for conn in self._touched:
+            session = self._sessions.get(conn)
+            if session is None:
+                continue
+            effects += session.out
+            session.out.clear()
+            deadline = None if session.closed else session.deadline()
+            if deadline is None:
+                self._deadlines.pop(conn, None)
+            else:
+                self._deadlines[conn] = deadline
+        self._touched.clear()
+        times = (*self._deadlines.values(), self._spreading.deadline())
+        wake = min((time for time in times if time is not None), default=None)
         if wake is not None and (self._wake is None or max(wake, now) < self._wake):
             self._wake = max(wake, now)
             effects.append(WakeAt(self._wake))

@@ -47,7 +47,8 @@ from pkn_protocol.sync.facts import (
 from pkn_protocol.sync.fetching import Claims, Fetching
 from pkn_protocol.sync.rows import Key
 from pkn_protocol.sync.spreading import How
-from pkn_protocol.sync.wanting import Wanting, wanted_from
+from pkn_protocol.sync.sums import period_of
+from pkn_protocol.sync.wanting import MOST_REFUSED, Wanting, wanted_from
 from pkn_protocol.sync.wants import Wanted
 
 MOST_UNSTORED = 2048
@@ -109,6 +110,7 @@ class Session:
         self._arrivals = Arrivals()
         self._waiting: dict[bytes, None] = {}
         self._strays: dict[Cid, None] = {}
+        self._refused: set[Cid] = set()
         self._giving: dict[int, AuthorId] = {}
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
         self._want_until = 0
@@ -231,8 +233,7 @@ class Session:
             self._introduced = True
             self.grants_due()
         for reason, ids in outcome.refused.items():
-            for at in range(0, len(ids), m.MOST_FETCHED):
-                self._say(m.Refused(tuple(ids[at : at + m.MOST_FETCHED]), reason[:_REASON_CHARS]))
+            self._refuse(ids, reason)
         if outcome.retractions:
             own = self.meeting.pair.hash(self.meeting.author)
             for part in in_parts(outcome.retractions):
@@ -245,6 +246,31 @@ class Session:
         if outcome.fault is not None:
             self._close(outcome.fault.code, outcome.fault.reason)
         self._go_on(now)
+
+    def now_held(self, records: Iterable[RecordFacts]) -> bool:
+        """Records are on disk, whoever brought them. Whether this connection had waited for their devices, or
+        had refused them.
+
+        What was refused is left out of the sums by the other side for as long as the connection lasts; so it
+        is here.
+        """
+        waited = bool(self._waiting or self._strays)
+        if waited:
+            for record in records:
+                self._waiting.pop(record.block, None)
+                self._strays.pop(record.id, None)
+        if not self._refused:
+            return waited
+        places = {
+            record.id: RowName(record.scope, record.author, period_of(record.standing, record.time))
+            for record in records
+            if record.id in self._refused
+        }
+        if places:
+            with _Fault(self):
+                self._wanting.refuse(places)
+                self._comparing.wants_changed()
+        return waited or bool(places)
 
     def grants_opened(self) -> None:
         self._asked -= 1
@@ -393,8 +419,13 @@ class Session:
         ids = (*map(dag_cbor_cid, self._waiting), *self._strays)
         self._waiting.clear()
         self._strays.clear()
+        self._refuse(ids, UNKNOWN_DEVICE)
+
+    def _refuse(self, ids: Sequence[Cid], reason: str) -> None:
+        room = max(0, MOST_REFUSED - len(self._refused))
+        self._refused.update(ids[:room])
         for at in range(0, len(ids), m.MOST_FETCHED):
-            self._say(m.Refused(ids[at : at + m.MOST_FETCHED], UNKNOWN_DEVICE))
+            self._say(m.Refused(tuple(ids[at : at + m.MOST_FETCHED]), reason[:_REASON_CHARS]))
 
     def _go_on(self, now: int) -> None:
         """All that follows from what has just changed."""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.gossip.neighbourhood import ViewLimits
 from pkn_protocol.records.ids import DeviceId
 from pknd.discovery.backoff import FIRST_SECONDS, MOST_SECONDS, delay_seconds
 from pknd.discovery.dialer import Dialer
@@ -175,6 +176,9 @@ class Scripted:
     def is_connected(self, device: DeviceId) -> bool:
         return device in self.connected
 
+    async def drop(self, device: DeviceId, reason: str) -> None:
+        self.connected.discard(device)
+
     async def dial(self, host: str, port: int, expected: DeviceId | None) -> DeviceId:
         self.dialled[(host, port)] += 1
         if self.gate is not None:
@@ -189,13 +193,14 @@ class Scripted:
         return answer
 
 
-def dialer(connections: Scripted, known: list[DeviceId]) -> Dialer:
+def dialer(connections: Scripted, known: list[DeviceId], limits: ViewLimits | None = None) -> Dialer:
     return Dialer(
         ME,
         connections,
         clock=asyncio.get_running_loop().time,
         chance=lambda: 0.0,
         known=lambda: known + sorted(connections.connected),
+        limits=limits,
     )
 
 
@@ -277,3 +282,72 @@ async def test_why_a_peer_cannot_be_reached_is_told() -> None:
     dialling.remember(ADA, (HERE,), "manual")
     await run_until(lambda: dialling.problem(ADA) is not None, dialling)
     assert dialling.problem(ADA) == "another device answers at this address"
+
+
+def many(count: int) -> dict[DeviceId, Address]:
+    return {
+        DeviceId(number.to_bytes(32, "big")): ("192.0.2.9", 1000 + number) for number in range(10, 10 + count)
+    }
+
+
+async def settled(dialling: Dialer, connections: Scripted) -> None:
+    """Until for twenty turns nobody more was dialled."""
+    quiet, before = 0, -1
+
+    def is_quiet() -> bool:
+        nonlocal quiet, before
+        for device in connections.connected:
+            if device not in met:
+                met.add(device)
+                dialling.met(device)
+        now = sum(connections.dialled.values())
+        quiet, before = (quiet + 1 if now == before else 0), now
+        return quiet > 20
+
+    met: set[DeviceId] = set()
+    await run_until(is_quiet, dialling)
+
+
+@pytest.mark.parametrize(("count", "connected"), [(12, 12), (13, 6), (200, 6)])
+async def test_a_few_are_all_dialled_and_of_many_a_bounded_number(count: int, connected: int) -> None:
+    peers = many(count)
+    connections = Scripted({address: device for device, address in peers.items()})
+    dialling = dialer(connections, list(peers), ViewLimits(full=12, target=6, most=12))
+    for device, address in peers.items():
+        dialling.remember(device, (address,), "manual")
+    await settled(dialling, connections)
+    assert len(connections.connected) == connected
+    assert sum(connections.dialled.values()) == connected
+
+
+async def test_when_a_neighbour_is_lost_another_takes_its_place() -> None:
+    peers = many(50)
+    connections = Scripted({address: device for device, address in peers.items()})
+    dialling = dialer(connections, list(peers), ViewLimits(full=12, target=6, most=12))
+    for device, address in peers.items():
+        dialling.remember(device, (address,), "manual")
+    await settled(dialling, connections)
+    for device in sorted(connections.connected)[:3]:
+        connections.connected.discard(device)
+        dialling.lost(device)
+    await settled(dialling, connections)
+    assert len(connections.connected) == 6
+
+
+async def test_of_too_many_that_dialled_us_one_is_dropped_and_not_dialled_back() -> None:
+    peers = many(20)
+    connections = Scripted({})
+    dialling = dialer(connections, list(peers), ViewLimits(full=4, target=4, most=8))
+    for device in list(peers)[:9]:
+        connections.connected.add(device)
+        dialling.met(device)
+    await run_until(lambda: len(connections.connected) == 8, dialling)
+    assert not connections.dialled
+
+
+def test_who_was_sent_away_since_there_were_too_many_is_not_dialled_soon() -> None:
+    plans = plan()
+    plans.add(ADA, [HERE], "mdns", 0.0)
+    plans.lost(ADA, 10.0, refused=True)
+    assert plans.begin(20.0, nobody) == []
+    assert plans.begin(10.0 + REFUSED_SECONDS, nobody)

@@ -1,0 +1,106 @@
+"""`python -m tests.sim`: run the protocol's machines in virtual time, print JSON, draw plots.
+
+Exit status 0 when every node ends with exactly what it should hold, 1 when one does not, 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from tests.sim.settings import Partition, Settings
+
+_HELP = {
+    "nodes": "how many nodes, one person each",
+    "seed": "decides everything that is random; the same seed and options give the same run",
+    "loss": "probability that an attempt to deliver a message fails and is repeated later",
+    "breaks": "probability that a message breaks its connection",
+    "delay_ms": "mean one-way delay over all connections",
+    "spread": "sigma of the lognormal distribution of connections' delays",
+    "bandwidth": "bytes a ms in each direction of a connection; without it there is no limit",
+    "churn": "restarts during the run, as a part of the nodes",
+    "down_minutes": "how long a restarting node is away in the mean",
+    "clock_minutes": "how far a node's clock is off at most",
+    "friends": "how many trust each other around each person, in the mean",
+    "rewired": "the part of these ties that leads anywhere instead of to a neighbour",
+    "vouches": "how many of the friends each person vouches for at most; with fewer than friends many a pair has only one of the two within the other's horizon",
+    "hubs": "people whom everybody trusts",
+    "neighbours": "connections that a node looks for; it takes twice as many in all",
+    "acquainted": "the part of the nodes that know at the beginning who is within their horizon",
+    "strangers": "the part of the nodes with a stranger connected by hand, and with somebody blocked",
+    "newcomers": "the part of the nodes that begins in the middle of the run, with nothing",
+    "before": "notes that each person has at the beginning",
+    "live": "records that each person writes during the run, in the mean",
+    "hub_live": "records that each of the hubs writes during the run",
+    "retracted": "the part of the live records that take an earlier note back",
+    "expiring": "the part of the live records that live for 12 minutes",
+    "versions": "the part of the live records that replace an earlier note",
+    "prolific": "the part of the people who write more than the least quotas hold",
+    "max_disk": "ceiling in bytes of what a node holds for others, which quotas divide",
+    "minutes": "virtual minutes in which people write, nodes restart and partitions come and go",
+    "settle_minutes": "virtual minutes of rest afterwards, at most",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m tests.sim",
+        description=__doc__,
+        epilog="example: python -m tests.sim --nodes 200 --seed 7 --loss 0.1 --churn 0.2 --partition 3:2:2",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    for option in fields(Settings):
+        if option.name not in _HELP:
+            continue
+        kind = float if option.name == "bandwidth" else type(option.default)
+        made.add_argument(
+            "--" + option.name.replace("_", "-"), type=kind, default=option.default, help=_HELP[option.name]
+        )
+    made.add_argument(
+        "--partition",
+        action="append",
+        type=Partition.parse,
+        default=[],
+        metavar="START:MINUTES[:PARTS]",
+        help="divide the nodes from minute START on, for so long, into so many parts (2); may be repeated",
+    )
+    made.add_argument("--no-decode", action="store_true", help="hand messages over without decoding them")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    made.add_argument("--plot", type=Path, metavar="DIR", help="draw plots there, as in bench/results")
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    options = vars(parser().parse_args(arguments))
+    path, plots = options.pop("json"), options.pop("plot")
+    partitions, no_decode = tuple(options.pop("partition")), options.pop("no_decode")
+    settings = Settings(**options, partitions=partitions, decode=not no_decode)
+    from tests.sim.simulation import Simulation
+
+    simulation = Simulation(settings)
+    report = simulation.run()
+    text = json.dumps(report, indent=1)
+    print(text)
+    if path is not None:
+        path.write_text(text + "\n", encoding="utf-8")
+    if plots is not None:
+        from tests.sim.plots import draw
+
+        name = f"simulation-{settings.nodes}-{settings.seed}"
+        for drawn in draw(
+            plots,
+            name,
+            meter=simulation.meter,
+            wide=simulation.wide(),
+            delay_ms=simulation.network.undisturbed_delay(),
+            nodes=settings.nodes,
+        ):
+            print(drawn, file=sys.stderr)
+    return 0 if report["right"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""What is counted in a run: how far and how fast records travelled, and what that cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, log2
+from statistics import mean, median
+
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Record
+
+REACHED = 0.99
+"""The part of those who want a record that it has to reach."""
+
+
+@dataclass(slots=True)
+class Journey:
+    """A record that was written during the run. `wanted_by`: nodes that were up, on its side of any
+    partition, and within whose horizon its author is. `arrived`: by node, when (ms) and over how many
+    links."""
+
+    record: Record
+    origin: int
+    written: float
+    wanted_by: set[int]
+    arrived: dict[int, tuple[float, int]] = field(default_factory=dict)
+
+    def without_stopped(self, stops: Mapping[int, Sequence[float]]) -> None:
+        """Take out who stopped between its writing and its arrival: the network is not to blame for that."""
+        for node in stops.keys() & self.wanted_by:
+            arrival = self.arrived.get(node, (inf, 0))[0]
+            if any(self.written <= stop < arrival for stop in stops[node]):
+                self.wanted_by.discard(node)
+
+    def is_disturbed_by(self, beginnings: Sequence[float]) -> bool:
+        """Whether a partition began while it was on its way."""
+        last = max((self.arrived.get(node, (inf, 0))[0] for node in self.wanted_by), default=self.written)
+        return any(self.written <= begin < last for begin in beginnings)
+
+    def time_to_reach(self, part: float = REACHED) -> float:
+        """Ms until so large a part of those who want it had it; infinite where it never did."""
+        times = sorted(when for node, (when, _) in self.arrived.items() if node in self.wanted_by)
+        needed = -int(-part * len(self.wanted_by) // 1)
+        return times[needed - 1] - self.written if 0 < needed <= len(times) else (inf if needed else 0.0)
+
+    def hops_to_reach(self, part: float = REACHED) -> float:
+        """Links that the record had come over where so large a part had it."""
+        hops = sorted(count for node, (_, count) in self.arrived.items() if node in self.wanted_by)
+        needed = -int(-part * len(self.wanted_by) // 1)
+        return float(hops[needed - 1]) if 0 < needed <= len(hops) else (inf if needed else 0.0)
+
+
+class Meter:
+    """Counts for the whole run. Bytes are those of encoded messages with their framing."""
+
+    def __init__(self, nodes: int) -> None:
+        self.sent = [0] * nodes
+        self.messages: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self.full = 0
+        """Records received in full."""
+        self.new = 0
+        """Records that were new where they arrived."""
+        self.new_bytes = 0
+        self.live_full = 0
+        self.live_new = 0
+        self.journeys: dict[Cid, Journey] = {}
+        self.stops: dict[int, list[float]] = {}
+        self.connections = 0
+        self.comparisons: Counter[str] = Counter()
+        self.closed: Counter[str] = Counter()
+
+    def message(self, node: int, name: str, size: int) -> None:
+        self.sent[node] += size
+        self.messages[name] += 1
+        self.bytes[name] += size
+
+    def received(self, record: Record) -> None:
+        """A record came in full, known or not."""
+        self.full += 1
+        if record.id in self.journeys:
+            self.live_full += 1
+
+    def arrived(self, record: Record, node: int, source: int | None, now: float) -> None:
+        """A record is new at a node, and in its store."""
+        self.new += 1
+        self.new_bytes += len(record.block)
+        journey = self.journeys.get(record.id)
+        if journey is not None:
+            self.live_new += 1
+            hops = 0 if source is None else journey.arrived.get(source, (0.0, 0))[1]
+            journey.arrived[node] = (now, hops + 1)
+
+    def wrote(self, record: Record, node: int, now: float, wanted_by: Collection[int]) -> None:
+        self.journeys[record.id] = Journey(record, node, now, set(wanted_by), {node: (now, 0)})
+
+    def stopped(self, node: int, now: float) -> None:
+        self.stops.setdefault(node, []).append(now)
+
+    def settled(self) -> list[Journey]:
+        """All journeys, without the nodes that were away."""
+        for journey in self.journeys.values():
+            journey.without_stopped(self.stops)
+        return list(self.journeys.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How records spread that so many or more wanted: in rounds, and the limit that holds for them."""
+
+    records: int
+    wanted_by_mean: float
+    rounds_median: float
+    rounds_worst: float
+    hops_median: float
+    hops_worst: float
+    seconds_median: float
+
+
+def spread(journeys: Sequence[Journey], delay_ms: float) -> Spread | None:
+    """Rounds are times in mean delays of a message; None where there is nothing to measure."""
+    if not journeys:
+        return None
+    times = [journey.time_to_reach() for journey in journeys]
+    hops = [journey.hops_to_reach() for journey in journeys]
+    return Spread(
+        records=len(journeys),
+        wanted_by_mean=mean(len(journey.wanted_by) for journey in journeys),
+        rounds_median=median(times) / delay_ms,
+        rounds_worst=max(times) / delay_ms,
+        hops_median=median(hops),
+        hops_worst=max(hops),
+        seconds_median=median(times) / 1000,
+    )
+
+
+def rounds_limit(nodes: int) -> float:
+    """At most so many rounds for a record to reach 99 % of so many nodes."""
+    return log2(nodes) + 3

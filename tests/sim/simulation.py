@@ -1,0 +1,288 @@
+"""A run: the people and their plan, the network, the nodes, and what was found in the end."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.channel.codec import encode_message
+from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
+from pkn_protocol.records.model import Record
+from pkn_protocol.sync.comparing import COMPARE_EVERY_MS
+from pkn_protocol.sync.facts import RecordFacts
+from pkn_protocol.sync.wants import PairKey
+from tests.sim.events import Events
+from tests.sim.measure import Journey, Meter
+from tests.sim.network import FRAMING_BYTES, Connection, LinkModel, Network
+from tests.sim.node import Node, facts_of
+from tests.sim.oracle import Oracle, Verdict, horizon
+from tests.sim.overlay import Overlay
+from tests.sim.people import Author, Texts
+from tests.sim.plan import Act, Restart, make_plan
+from tests.sim.report import report
+from tests.sim.settings import MINUTE_MS, Settings
+from tests.sim.writer import Writer
+
+DISK_MS = 5.0
+"""Mean time until a transaction is on disk or a read is answered."""
+_LOOK_EVERY_MS = MINUTE_MS
+_COMPARED_WITHIN_MS = 1.2 * COMPARE_EVERY_MS
+
+
+class Simulation:
+    """Everything of a run. `records` by block, `by_id` and `named` (by author and short id, which nobody here
+    makes collide) hold all that was written."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.random = Random(settings.seed)
+        self.events = Events()
+        self.meter = Meter(settings.nodes)
+        model = LinkModel(
+            settings.delay_ms,
+            settings.spread,
+            loss=settings.loss,
+            breaks=settings.breaks,
+            bandwidth=settings.bandwidth,
+        )
+        self.network = Network(self.events, self.random, model)
+        self.plan = make_plan(settings, self.random)
+        self.authors = [Author(settings.seed, number) for number in range(settings.nodes)]
+        self.number_of = {author.author: author.number for author in self.authors}
+        ties = self.plan.ties
+        self.opinions = [
+            (self._people(trusted), self._people(blocked))
+            for trusted, blocked in zip(ties.trusted, ties.blocked, strict=True)
+        ]
+        self.records: dict[bytes, Record] = {}
+        self.by_id: dict[Cid, Record] = {}
+        self.named: dict[tuple[AuthorId, ShortId], Cid] = {}
+        self._facts: dict[Cid, RecordFacts] = {}
+        self._pairs: dict[tuple[int, int], PairKey] = {}
+        self._next_number = 0
+        self._side: dict[int, int] | None = None
+        self._began = time.perf_counter()
+        self.writers = self._write_history()
+        self.nodes = [Node(self, number) for number in range(settings.nodes)]
+        self.overlay = Overlay(self, settings.neighbours)
+        self._late: dict[int, list[Act]] = defaultdict(list)
+        self.stopped: set[int] = set()
+
+    # What nodes ask for
+
+    def next_number(self) -> int:
+        self._next_number += 1
+        return self._next_number
+
+    def facts(self, record: Record) -> RecordFacts:
+        found = self._facts.get(record.id)
+        if found is None:
+            found = self._facts[record.id] = facts_of(record)
+        return found
+
+    def pair(self, one: int, other: int) -> PairKey:
+        """The secret of two devices: the same from both sides, so that it is agreed once."""
+        ends = (min(one, other), max(one, other))
+        found = self._pairs.get(ends)
+        if found is None:
+            mine, theirs = (self.authors[end] for end in ends)
+            found = self._pairs[ends] = PairKey.of(mine.device_key, theirs.device)
+        return found
+
+    def transcript(self, connection: Connection) -> bytes:
+        """What a handshake would have agreed: the same for both sides, and for no other connection."""
+        return sha256(f"{self.settings.seed} {connection.number}".encode()).digest()
+
+    def device_block(self, author: AuthorId) -> bytes:
+        return self.writers[self.number_of[author]].written[0].block
+
+    def disk_delay(self) -> float:
+        return self.random.uniform(0, 2 * DISK_MS)
+
+    def count_handshake(self, connection: Connection) -> None:
+        """The bytes of hello, proof and welcome, which are not sent here."""
+        for side, node in enumerate(connection.nodes):
+            self.meter.message(node, "Handshake", self._handshake_bytes[side])
+
+    @cached_property
+    def _handshake_bytes(self) -> tuple[int, int]:
+        author = self.authors[0]
+        block, blank = self.writers[0].written[0].block, bytes(32)
+        hello = m.Hello(1, 1, author.device, author.author, blank, "pknd 0.1.0", blank, 7867)
+        client, server = m.Proof(bytes(64), block, blank), m.Welcome(bytes(64), block, blank)
+        first = len(encode_message(m.Envelope(hello))) + FRAMING_BYTES
+        return (
+            first + len(encode_message(m.Envelope(client))) + FRAMING_BYTES,
+            first + len(encode_message(m.Envelope(server))) + FRAMING_BYTES,
+        )
+
+    # The run
+
+    def run(self) -> dict[str, Any]:
+        """Run to the end and say what was found.
+
+        The end is reached when all nodes hold what they should, or when the time to settle is over.
+        """
+        built = time.perf_counter() - self._began
+        plan, settings = self.plan, self.settings
+        for number, begins in enumerate(plan.begins):
+            self.events.at(begins, self._begin, number)
+        for act in plan.acts:
+            self.events.at(act.when, self._act, act)
+        for restart in plan.restarts:
+            self.events.at(restart.when, self._stop, restart)
+        for partition, sides in zip(settings.partitions, plan.sides, strict=True):
+            self.events.at(partition.start * MINUTE_MS, self._divide, sides)
+            self.events.at((partition.start + partition.minutes) * MINUTE_MS, self._heal)
+        live = settings.minutes * MINUTE_MS
+        self.events.run_until(live)
+        latest = live + settings.settle_minutes * MINUTE_MS
+        verdicts = self.verdicts()
+        while self.events.now < latest and not all(verdict.right for verdict in verdicts):
+            self.events.run_until(min(latest, self.events.now + _LOOK_EVERY_MS))
+            verdicts = self.verdicts()
+        found = report(self, [verdict for verdict in verdicts if not verdict.right])
+        return {
+            "settings": asdict(settings),
+            **found,
+            "last_comparisons": self._compare_once_more(),
+            "cost": {
+                "build_s": round(built, 1),
+                "run_s": round(time.perf_counter() - self._began - built, 1),
+                "cpu_s": round(time.process_time(), 1),
+                "events": self.events.done,
+                "resident_mib": _resident_mib(),
+            },
+        }
+
+    def _compare_once_more(self) -> dict[str, int]:
+        """Go on until every connection has been compared again, and count what that found."""
+        # Those that are made meanwhile may be between people who have never met.
+        links = [link for node in self.nodes for link in node.links.values()]
+        for link in links:
+            link.sent.clear()
+        self.events.run_until(self.events.now + _COMPARED_WITHIN_MS)
+        during = Counter[str]()
+        for link in links:
+            during.update(link.sent)
+        return {
+            "connections": len(links) // 2,
+            "comparisons": during["Compare"],
+            "same": during["Same"],
+            "differences": during["Rows"],
+        }
+
+    def verdicts(self) -> list[Verdict]:
+        """What is wrong at each node now."""
+        oracle = self.oracle()
+        return [self.judge(oracle, node) for node in self.nodes]
+
+    def oracle(self) -> Oracle:
+        written = [writer.written for writer in self.writers]
+        return Oracle(self.plan.ties, written, max_disk=self.settings.max_disk)
+
+    def judge(self, oracle: Oracle, node: Node) -> Verdict:
+        held = {self.number_of[author]: ids for author, ids in node.store.ids().items()}
+        return oracle.judge(node.number, held, node.now(), connected=node.by_node.keys(), met=node.met)
+
+    def wide(self) -> list[Journey]:
+        """The journeys of records that everybody wants and no partition disturbed."""
+        starts = [partition.start * MINUTE_MS for partition in self.settings.partitions]
+        return [
+            journey
+            for journey in self.meter.settled()
+            if journey.origin in self.plan.ties.hubs and not journey.is_disturbed_by(starts)
+        ]
+
+    def _write_history(self) -> list[Writer]:
+        texts = Texts(self.random)
+        writers = []
+        for author in self.authors:
+            number = author.number
+            writer = Writer(author, texts, self.random, self.plan.clocks[number])
+            vouched = [self.authors[other] for other in self.plan.ties.vouches[number]]
+            writer.begin(self.plan.history[number], vouched, alike=number in self.plan.prolific)
+            for record in writer.written:
+                self._remember(record)
+            writers.append(writer)
+        return writers
+
+    def _remember(self, record: Record) -> None:
+        self.records[record.block] = self.by_id[record.id] = record
+        self.named[(record.author, short_id(record.id))] = record.id
+
+    def _begin(self, number: int) -> None:
+        node = self.nodes[number]
+        if not node.store.authors:
+            for record in self.writers[number].written:
+                node.store.ingest(record, node.now())
+            if number in self.plan.acquainted:
+                for other in horizon(self.plan.ties, number):
+                    for record in self.writers[other].written:
+                        if record.is_standing:
+                            node.store.ingest(record, node.now())
+        node.start()
+        self.stopped.discard(number)
+        self.overlay.started(number)
+        for act in self._late.pop(number, ()):
+            self._act(act)
+
+    def _act(self, act: Act) -> None:
+        node = self.nodes[act.node]
+        if not node.up:
+            # Whoever is away writes it when they are back.
+            self._late[act.node].append(act)
+            return
+        record = self.writers[act.node].act(act, self.events.now)
+        if record is None:
+            return
+        self._remember(record)
+        side = None if self._side is None else self._side[act.node]
+        wanted_by = [
+            reader
+            for reader in self._readers[act.node]
+            if self.nodes[reader].up and (self._side is None or self._side[reader] == side)
+        ]
+        self.meter.wrote(record, act.node, self.events.now, wanted_by)
+        node.write(record)
+
+    @cached_property
+    def _readers(self) -> Sequence[Sequence[int]]:
+        found = self.oracle().readers()
+        return [found.get(node, ()) for node in range(self.settings.nodes)]
+
+    def _stop(self, restart: Restart) -> None:
+        node = self.nodes[restart.node]
+        if not node.up:
+            return
+        self.meter.stopped(restart.node, self.events.now)
+        self.network.stop(restart.node)
+        node.stop()
+        self.overlay.stopped(restart.node)
+        self.events.after(restart.away, self._begin, restart.node)
+
+    def _divide(self, sides: dict[int, int]) -> None:
+        self._side = sides
+        self.network.partition(sides)
+
+    def _heal(self) -> None:
+        self._side = None
+        self.network.heal()
+
+    def _people(self, numbers: frozenset[int]) -> frozenset[AuthorId]:
+        return frozenset(self.authors[number].author for number in numbers)
+
+
+def _resident_mib() -> int:
+    """The most memory that the process has had."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most // (1024 * 1024 if sys.platform == "darwin" else 1024)
