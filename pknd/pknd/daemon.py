@@ -58,6 +58,8 @@ from pknd.sync.peers import PeerDirectory, join_address, parse_address
 from pknd.sync.service import Sync
 
 MAINTENANCE_SECONDS = 300.0
+MOST_HELD_BY = 256
+"""Devices of which it is remembered whose records they keep."""
 
 
 async def run(config: ConfigFile, home: Home, stop: asyncio.Event) -> None:
@@ -89,6 +91,7 @@ class Daemon:
         self._stop = stop
         self._background: set[asyncio.Task[None]] = set()
         self._known_devices: dict[DeviceId, AuthorId | None] = {}
+        self._held_by: dict[DeviceId, frozenset[AuthorId]] = {}
 
     async def run(self) -> None:
         env, config = self._env, self._config
@@ -202,8 +205,19 @@ class Daemon:
             device,
             trusted=view.trust(author) in (Trust.SELF, Trust.TRUSTED),
             near=author in view.distances,
-            holds=frozenset((author,)) | view.vouches.get(author, frozenset()),
+            holds=self._held_by.get(device, frozenset()) | {author} | view.vouches.get(author, frozenset()),
         )
+
+    async def _learn_who_holds(self) -> None:
+        """Remember of whom the neighbours keep the records, for when they are to be chosen again."""
+        for device in self.sync.peers():
+            held = self.sync.held_by(device)
+            if held:
+                self._held_by[device] = held
+            await asyncio.sleep(0)
+        while len(self._held_by) > MOST_HELD_BY:
+            del self._held_by[next(iter(self._held_by))]
+        self.dialer.people_changed(self.people.view.near)
 
     async def _make_network(self) -> Network:
         env = self._env
@@ -395,6 +409,7 @@ class Daemon:
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(MAINTENANCE_SECONDS)
+            await self._learn_who_holds()
             await self.retention.maintain()
             await self._env.store.maintain(now=self._env.now())
 

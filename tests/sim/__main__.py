@@ -26,7 +26,8 @@ _HELP = {
     "clock_minutes": "how far a node's clock is off at most",
     "friends": "how many trust each other around each person, in the mean",
     "rewired": "the part of these ties that leads anywhere instead of to a neighbour",
-    "vouches": "how many of the friends each person vouches for at most; with fewer than friends many a pair has only one of the two within the other's horizon",
+    "vouches": "how many of the friends each person vouches for at most; with fewer than friends many a pair "
+    "has only one of the two within the other's horizon",
     "hubs": "people whom everybody trusts",
     "neighbours": "connections that a node looks for; it takes twice as many in all",
     "acquainted": "the part of the nodes that know at the beginning who is within their horizon",

@@ -44,8 +44,8 @@ PEOPLE_AFTER_MS = 2_000.0
 
 
 class Node:
-    """`store`, `strangers` and `learned` (by node, the authors that it brings) outlive a restart; all else begins
-    anew with `start`."""
+    """`store`, `strangers` and `learned` (by node, the authors that it brings) outlive a restart; all else
+    begins anew with `start`."""
 
     def __init__(self, world: Simulation, number: int) -> None:
         self.world = world

@@ -2,8 +2,8 @@
 
 A node knows the addresses of the people within its horizon, as addresses travel among people who trust each
 other; those of strangers it is given by hand. What a candidate holds is learned when it tells its want, and
-remembered: the authors that both want. Before that it is its own author. Of two calls between the same nodes one
-connection results, as with daemons, which keep one a pair of devices.
+remembered: the authors that both want. Before that it is its own author. Of two calls between the same nodes
+one connection results, as with daemons, which keep one a pair of devices.
 """
 
 from __future__ import annotations

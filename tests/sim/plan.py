@@ -58,8 +58,8 @@ class Restart:
 @dataclass(slots=True)
 class Plan:
     """`history`: by node, the times (ms before the start) of the notes it has at the beginning, oldest first.
-    `begins`: when a node's process first begins, ms;
-    `acquainted`: who then has the standing records of all within their horizon. `clocks`: by node, how far ahead its clock is, ms."""
+    `begins`: when a node's process first begins, ms; `acquainted`: who then has the standing records of all
+    within their horizon. `clocks`: by node, how far ahead its clock is, ms."""
 
     ties: Ties
     history: Sequence[Sequence[int]]

@@ -38,12 +38,11 @@ class Settings:
     kept; `down_minutes`: how long they are away in the mean. `clock_minutes`: how far a clock is off at most.
 
     People: each trusts and is trusted by `friends` in the mean, in a small world where `rewired` of the ties
-    lead anywhere, vouches for at most `vouches` of those, and trusts all `hubs`, who vouch for nobody. A node looks for `neighbours` and takes
-    twice as many. `acquainted`: the part of the nodes that begin with the
-    standing records of all within their horizon, as after earlier meetings; the others find out whom there is.
-    `strangers`: the part of the nodes
-    that somebody unknown is connected to by hand; `newcomers`: the part that begins with an empty store in
-    the middle of the run.
+    lead anywhere, vouches for at most `vouches` of those, and trusts all `hubs`, who vouch for nobody. A node
+    looks for `neighbours` and takes twice as many. `acquainted`: the part of the nodes that begin with the
+    standing records of all within their horizon, as after earlier meetings; the others find out whom there
+    is. `strangers`: the part of the nodes that somebody unknown is connected to by hand; `newcomers`: the
+    part that begins with an empty store in the middle of the run.
 
     Records: each writes `before` before the run (newcomers too) and `live` during its first `minutes`, hubs
     `hub_live`; a part `retracted`, `expiring`, `versions` of items is taken back, short-lived, or replaced.

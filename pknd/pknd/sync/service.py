@@ -124,6 +124,13 @@ class Sync:
         peer = self.peers().get(device)
         return (0, 0) if peer is None else self._node.counts(peer.conn)
 
+    def held_by(self, device: DeviceId) -> frozenset[AuthorId]:
+        """The authors near us whose records are exchanged with a connected device."""
+        peer = self.peers().get(device)
+        if peer is None:
+            return frozenset()
+        return frozenset(a for a in self._people.view.near if self._node.brings(peer.conn, a))
+
     def may_see(self, link: PeerLink, scope: bytes) -> bool:
         """Whether a peer may have records and blocks of a scope."""
         return self._node.may_see(self._peer(link).conn, scope)

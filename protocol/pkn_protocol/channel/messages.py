@@ -24,6 +24,7 @@ MOST_RECORD_BYTES = 224 * 1024
 MOST_ANNOUNCED = 2048
 """Short ids in one `announce`: 16 KiB."""
 MOST_ANNOUNCED_AUTHORS = 256
+MOST_HOPS = 255
 MOST_HAVE = 256
 MOST_HITS = 200
 MOST_TERMS = 64
@@ -272,17 +273,28 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """New records of one author, for those who want it."""
+    """New records of one author, for those who want it. `hops`: from whoever published them to the receiver;
+    0: not known."""
 
     author: bytes
     blocks: tuple[bytes, ...]
+    hops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """New records of one author that the sender has; `hops` as in a push of them."""
+
+    author: bytes
+    shorts: tuple[ShortId, ...]
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """New records that the sender has and the receiver may have in full for a `graft`."""
+    """New records that the receiver may have in full for a `graft`."""
 
-    lists: tuple[ShortIds, ...]
+    lists: tuple[Announced, ...]
 
 
 class Tree(IntEnum):
@@ -295,7 +307,7 @@ class Tree(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Graft:
-    """Asks for announced records of an author, and for the next ones in full as `tree` says."""
+    """Asks for announced records of an author, none or more, and for the next ones in full as `tree` says."""
 
     author: bytes
     shorts: tuple[ShortId, ...]

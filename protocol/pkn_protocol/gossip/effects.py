@@ -33,11 +33,22 @@ class Interests(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SendPush:
-    """Send these records of one author in full, as one message."""
+    """Send these records of one author in full, as one message. `hops`: from whoever published them to that
+    neighbour; 0: not known."""
 
     device: DeviceId
     author: AuthorId
     ids: tuple[Cid, ...]
+    hops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Records of one author that can be had; `hops` as in a push of them."""
+
+    author: AuthorId
+    shorts: tuple[ShortId, ...]
+    hops: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class SendAnnounce:
     """Tell that these records can be had."""
 
     device: DeviceId
-    lists: tuple[tuple[AuthorId, tuple[ShortId, ...]], ...]
+    lists: tuple[Names, ...]
 
 
 @dataclass(frozen=True, slots=True)

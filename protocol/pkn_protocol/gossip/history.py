@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pkn_protocol.gossip.effects import Fresh
 from pkn_protocol.gossip.limits import BroadcastLimits
-from pkn_protocol.records.ids import AuthorId, Cid, ShortId
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, ShortId
 
 
 class Name(NamedTuple):
@@ -43,6 +43,10 @@ class Entry:
     state: State
     since: int
     fresh: Fresh | None = None
+    hops: int | None = None
+    """From whoever published it; None: not known."""
+    by: DeviceId | None = None
+    """Who brought it along the tree."""
     known_by: int = 0
     told: int = 0
     asked: int = 0

@@ -31,6 +31,8 @@ class BroadcastLimits:
     """After that the next neighbour who announced a record is asked."""
     announcers: int = 4
     """Neighbours that are remembered as holding a record that is lacking."""
+    shorter_by: int = 1
+    """Hops by which another way must be shorter for the tree to change over to it."""
     history: int = 16_384
     """Records remembered, some 6 MiB; older ones are known to the store."""
     history_for: int = 120_000
@@ -40,9 +42,9 @@ class BroadcastLimits:
     """Announced records that are waited for on one neighbour's word: more are left to the next comparison."""
     queued_each: int = 4096
     """Ids that wait to be told to one neighbour: for more a comparison is cheaper."""
-    exceptions: int = 512
-    """Authors of one neighbour whose tree is another than the shared one; one that is forgotten costs a
-    duplicate or a repair."""
+    trees: int = 512
+    """Authors with a tree of their own, remembered for each neighbour; one that is forgotten is in the shared
+    tree again, and costs a duplicate or a repair."""
     grafts_a_record: int = 2
     """How often one neighbour is given the same record for the asking."""
     undelivered: int = 256

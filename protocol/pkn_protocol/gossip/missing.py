@@ -8,6 +8,7 @@ from heapq import heapify, heappop, heappush
 
 from pkn_protocol.gossip.history import Name
 from pkn_protocol.gossip.limits import BroadcastLimits
+from pkn_protocol.gossip.neighbour import Neighbour
 from pkn_protocol.records.ids import AuthorId, DeviceId
 
 
@@ -19,9 +20,19 @@ class Missing:
     charged: DeviceId
     waiting: list[DeviceId]
     due: int
+    tellers: int = 0
+    """All who announced it, as bits."""
     asked: DeviceId | None = None
+    nearest: tuple[int, DeviceId] | None = None
+    """Who would be the shortest way to us, and how many hops that would be."""
     beside: list[DeviceId] = field(default_factory=list)
     """Who was asked for it beside the tree."""
+
+    def note(self, hops: int, neighbour: Neighbour) -> None:
+        self.tellers |= neighbour.bit
+        device = neighbour.device
+        if hops and (self.nearest is None or hops < self.nearest[0]):
+            self.nearest = (hops, device)
 
 
 @dataclass(slots=True)
@@ -49,10 +60,12 @@ class MissingRecords:
     def get(self, name: Name) -> Missing | None:
         return self._missing.get(name)
 
-    def announce(self, name: Name, device: DeviceId, now: int, due: int) -> bool:
+    def announce(self, name: Name, neighbour: Neighbour, hops: int, now: int, due: int) -> bool:
         """A neighbour has a record that is lacking here. False: too many are waited for on its word."""
+        device = neighbour.device
         missing = self._missing.get(name)
         if missing is not None:
+            missing.note(hops, neighbour)
             if device not in missing.waiting and device != missing.asked:
                 if len(missing.waiting) < self._limits.announcers:
                     missing.waiting.append(device)
@@ -63,6 +76,7 @@ class MissingRecords:
             return False
         self._count[device] = self._count.get(device, 0) + 1
         self._missing[name] = missing = Missing(now, device, [device], due)
+        missing.note(hops, neighbour)
         self._schedule(name, missing, due)
         return True
 
@@ -99,10 +113,12 @@ class MissingRecords:
             self._schedule(name, missing, now + again_after)
         return found
 
-    def gone(self, device: DeviceId, now: int, is_urgent: Callable[[Name], bool]) -> None:
+    def gone(self, neighbour: Neighbour, now: int, is_urgent: Callable[[Name], bool]) -> None:
         """A neighbour is gone: what it was asked for is asked of others; `is_urgent`: the tree brings it no
         more."""
+        device = neighbour.device
         for name, missing in list(self._missing.items()):
+            missing.tellers &= ~neighbour.bit
             if device in missing.waiting:
                 missing.waiting.remove(device)
             was_asked = missing.asked == device

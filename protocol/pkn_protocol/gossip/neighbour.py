@@ -1,8 +1,8 @@
 """One neighbour: whether records go to it whole or as ids, and the ids that wait to be told.
 
 There is one tree for all authors, since most neighbours want the same ones and a tree is only worth having
-when it is there before the record. Interests differ all the same, so that an author's tree may leave the
-shared one; where it does is remembered as exceptions, a bounded number.
+when it is there before the record. Yet interests differ, and the shortest tree is another for each author: so
+those whose records came by lately have trees of their own, a bounded number, which began as the shared one.
 """
 
 from __future__ import annotations
@@ -18,30 +18,35 @@ from pkn_protocol.records.ids import AuthorId, DeviceId
 
 @dataclass(slots=True)
 class Branch:
-    """Whether a link belongs to the shared tree, and the authors for whom it is otherwise."""
+    """Whether a link belongs to the shared tree, and to those of the authors whose records came by last."""
 
-    most_exceptions: int
+    most_authors: int
     shared: bool = False
-    _exceptions: OrderedDict[AuthorId, None] = field(default_factory=OrderedDict)
+    _own: OrderedDict[AuthorId, bool] = field(default_factory=OrderedDict)
     _duplicate_of: AuthorId | None = None
 
     def is_eager(self, author: AuthorId) -> bool:
-        return self.shared != (author in self._exceptions)
+        return self._own.get(author, self.shared)
 
     def set_eager(self, author: AuthorId, eager: bool, tree: Tree) -> None:
-        """The link joins or leaves the author's tree, or everybody's."""
+        """The link joins or leaves the author's tree, or everybody's but those that are their own already."""
         if tree is Tree.NOBODY:
             return
         if tree is Tree.EVERYBODY and self.shared is not eager:
-            # What were exceptions agree with the rule now, and nobody is known to differ from it.
             self.shared = eager
-            self._exceptions.clear()
             self._duplicate_of = None
-        self._exceptions.pop(author, None)
-        if self.shared is not eager:
-            self._exceptions[author] = None
-            if len(self._exceptions) > self.most_exceptions:
-                self._exceptions.popitem(last=False)
+        self._keep(author, eager)
+
+    def used(self, author: AuthorId) -> None:
+        """A record went along the author's tree: it does not change with the shared one any more."""
+        if self.is_eager(author):
+            self._keep(author, True)
+
+    def _keep(self, author: AuthorId, eager: bool) -> None:
+        self._own[author] = eager
+        self._own.move_to_end(author)
+        if len(self._own) > self.most_authors:
+            self._own.popitem(last=False)
 
     def leaves(self, author: AuthorId) -> Tree:
         """Which tree a link that brought a duplicate is to leave: with the second author everybody's."""
@@ -69,7 +74,7 @@ class Neighbour:
 
     @classmethod
     def make(cls, device: DeviceId, bit: int, *, speaks: bool, limits: BroadcastLimits) -> Neighbour:
-        return cls(device, bit, speaks, Branch(limits.exceptions))
+        return cls(device, bit, speaks, Branch(limits.trees))
 
     def is_new(self, now: int) -> bool:
         return self.settled_at is None or now < self.settled_at

@@ -7,10 +7,12 @@ for:
   each node gets it as often as it has neighbours. Here whoever publishes pushes to a few, and a node tells
   its neighbours ids at once as long as it has told them none; who has no way to the author in the tree asks
   the first that tells, and that link is in the tree from then on. It takes a round trip a hop, once.
+- **The tree gets shorter.** Records carry how far they have come; where a neighbour beside the tree has one
+  over a shorter way, that link takes the place of the tree's (section 3.8 of the paper).
 - **The tree stays.** What is late is asked for beside it; only a tree that fails again is changed (`Ways`).
 - **Interests differ.** One tree is shared by all authors; where an author's tree has to leave it, both ends
-  of a link hold an exception. A duplicate makes one; the second author's duplicate on the same link takes the
-  link out of the shared tree.
+  of a link remember so. A duplicate is cut from its author's tree, and by the second author's duplicate the
+  link leaves the shared tree.
 - **Many at once.** Records, ids and questions go in batches; what exceeds the bounds is left to a comparison.
 """
 
@@ -19,13 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from pkn_protocol.channel.messages import (
-    MOST_ANNOUNCED,
-    MOST_ANNOUNCED_AUTHORS,
-    MOST_FETCHED,
-    MOST_RECORD_BYTES,
-    Tree,
-)
+from pkn_protocol.channel.messages import MOST_FETCHED, Tree
 from pkn_protocol.gossip.effects import (
     Charge,
     CompareDue,
@@ -33,23 +29,19 @@ from pkn_protocol.gossip.effects import (
     Effects,
     Fresh,
     Interests,
-    SendAnnounce,
     SendGraft,
-    SendPrune,
-    SendPush,
     WakeAt,
 )
 from pkn_protocol.gossip.history import Entry, History, Name, State
 from pkn_protocol.gossip.limits import BroadcastLimits
 from pkn_protocol.gossip.missing import MissingRecords
 from pkn_protocol.gossip.neighbour import Neighbour
-from pkn_protocol.gossip.ways import Ways
+from pkn_protocol.gossip.neighbours import Neighbours
+from pkn_protocol.gossip.parcels import Parcels, announcements, next_hop
+from pkn_protocol.gossip.trees import Trees
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, ShortId, short_id
 from pkn_protocol.sync.spreading import How
 
-_PRUNE_AGAIN = 1000
-"""Milliseconds: what was under way when a neighbour was told to send ids needs no second word."""
-_MOST_PRUNED = 64
 _LONGER, _SHORTER = 1.2, 0.98
 
 
@@ -77,17 +69,17 @@ class Broadcast:
         self._interests = interests
         self._chance = chance
         self._limits = limits or BroadcastLimits()
-        self._neighbours: dict[DeviceId, Neighbour] = {}
+        self._neighbours = Neighbours(interests, self._limits)
         self._history = History(self._limits)
         self._missing = MissingRecords(self._limits)
-        self._ways = Ways()
+        self._trees = Trees(self._neighbours, interests, self._limits)
         self._patience: float = self._limits.patience
         self._wake: int | None = None
 
     @property
     def next_wake(self) -> int | None:
         """When `timer` is due."""
-        times = [n.flush_at for n in self._neighbours.values() if n.flush_at is not None]
+        times = [n.flush_at for n in self._neighbours if n.flush_at is not None]
         if (due := self._missing.next_due()) is not None:
             times.append(due)
         return min(times, default=None)
@@ -97,58 +89,57 @@ class Broadcast:
         return Counts(
             len(self._history),
             len(self._missing),
-            sum(len(n.queue) for n in self._neighbours.values()),
+            sum(len(n.queue) for n in self._neighbours),
             len(self._neighbours),
-            sum(n.branch.shared for n in self._neighbours.values()),
+            sum(n.branch.shared for n in self._neighbours),
         )
 
     def neighbour_up(self, device: DeviceId, now: int, *, speaks: bool = True) -> Effects:
         """A neighbour is there and has said what it wants; one that does not `speak` of ids gets all."""
-        if device in self._neighbours:
+        if self._neighbours.get(device) is not None:
             self.neighbour_down(device, now)
-        taken = {n.bit for n in self._neighbours.values()}
-        bit = 1
-        while bit in taken:
-            bit <<= 1
-        self._history.forget_neighbour(bit)
-        self._neighbours[device] = Neighbour.make(device, bit, speaks=speaks, limits=self._limits)
+        # Its bit was another's before.
+        self._history.forget_neighbour(self._neighbours.add(device, speaks=speaks).bit)
         return ()
 
     def neighbour_down(self, device: DeviceId, now: int) -> Effects:
-        neighbour = self._neighbours.pop(device, None)
+        neighbour = self._neighbours.remove(device)
         if neighbour is None:
             return ()
         if neighbour.branch.shared:
-            self._ways.lost_link()
-        self._missing.gone(device, now, lambda name: not self._has_way(name.author))
+            self._trees.ways.lost_link()
+        self._missing.gone(neighbour, now, lambda name: not self._neighbours.has_way(name.author))
         return self._done([])
 
     def stored(self, records: Sequence[Fresh], source: DeviceId | None, how: How, now: int) -> Effects:
         """Records are on disk and to be passed on; `source` is who sent them."""
+        sender = self._neighbours.get(source)
         new: list[tuple[Name, Entry, Fresh]] = []
         for fresh in records:
             name = Name(fresh.author, short_id(fresh.id))
             entry = self._history.get(name, now)
             if entry is None:
-                entry = Entry(fresh.id, State.ARRIVING, now)
+                entry = Entry(fresh.id, State.ARRIVING, now, hops=0 if how is How.PUBLISHED else None)
                 self._history.add(name, entry)
             elif entry.fresh is not None or entry.id != fresh.id:
                 continue
             beside = how is How.FETCHED or entry.state is State.ASKED
             entry.state = State.FETCHED if beside else State.PASSED_ON
             entry.fresh = fresh
-            self._missing.came(name)
-            if source in self._neighbours:
-                entry.known_by |= self._neighbours[source].bit
+            if (missing := self._missing.came(name)) is not None:
+                entry.known_by |= missing.tellers
+            if sender is not None:
+                entry.known_by |= sender.bit
             new.append((name, entry, fresh))
         effects: list[Effect] = []
-        parcels = _Parcels()
+        parcels = Parcels()
         for name, entry, fresh in new:
             self._pass_on(name, entry, fresh, how, parcels, now, effects)
         return self._done([*parcels.pushes(), *effects])
 
     def settled(self, author: AuthorId, ids: Iterable[Cid], source: DeviceId | None, now: int) -> Effects:
         """Records were refused, or are held but not passed on."""
+        sender = self._neighbours.get(source)
         for cid in ids:
             name = Name(author, short_id(cid))
             entry = self._history.get(name, now)
@@ -158,16 +149,19 @@ class Broadcast:
             if entry.id == cid and entry.fresh is None:
                 entry.state = State.KEPT
             self._missing.came(name)
-            if source in self._neighbours:
-                entry.known_by |= self._neighbours[source].bit
+            if sender is not None:
+                entry.known_by |= sender.bit
         return self._done([])
 
-    def push_received(self, device: DeviceId, author: AuthorId, ids: Sequence[Cid], now: int) -> Effects:
+    def push_received(
+        self, device: DeviceId, author: AuthorId, ids: Sequence[Cid], hops: int, now: int
+    ) -> Effects:
         """Records came in full, not checked yet; `stored` or `settled` follows."""
         neighbour = self._neighbours.get(device)
         if neighbour is None:
             return ()
         by_tree = asked = late = duplicates = 0
+        nearest: tuple[int, DeviceId] | None = None
         for cid in ids:
             name = Name(author, short_id(cid))
             missing = self._missing.came(name)
@@ -185,19 +179,25 @@ class Broadcast:
                 asked += 1
             else:
                 by_tree += 1
-            entry = Entry(cid, state, now, known_by=neighbour.bit)
+            entry = Entry(cid, state, now, hops=hops or None, known_by=neighbour.bit)
+            if state is State.ARRIVING:
+                entry.by = device
             if missing is not None:
-                entry.answering = self._bits(missing.beside)
+                entry.known_by |= missing.tellers
+                entry.answering = self._neighbours.bits(missing.beside)
+                nearest = missing.nearest if entry.by is not None else nearest
             self._history.add(name, entry)
         effects: list[Effect] = []
-        if by_tree and not neighbour.is_eager(author):
-            neighbour.branch.set_eager(author, True, self._tree_without(neighbour, author))
-        if (by_tree or late) and neighbour.is_eager(author):
-            self._ways.brought(author)
+        if by_tree:
+            self._trees.brought(neighbour, author)
         if by_tree or asked or late:
             self._learn_patience(in_vain=late > by_tree + asked)
         if duplicates > by_tree and neighbour.speaks:
-            self._prune(neighbour, author, now, effects)
+            effects += self._trees.prune(neighbour, author, now)
+        elif nearest is not None:
+            effects += self._trees.shorten(neighbour, author, hops, nearest)
+        if (by_tree or late) and neighbour.is_eager(author):
+            self._trees.ways.brought(author)
         return self._done(effects)
 
     def heeds(self, device: DeviceId, author: AuthorId, now: int) -> bool:
@@ -216,6 +216,7 @@ class Broadcast:
         device: DeviceId,
         author: AuthorId,
         shorts: Sequence[ShortId],
+        hops: int,
         now: int,
         held: Collection[ShortId] = (),
     ) -> Effects:
@@ -224,21 +225,25 @@ class Broadcast:
         if neighbour is None:
             return ()
         # Who is in the tree and tells an id alone has asked for the record itself: the tree is late.
-        has_way = self._has_way(author) and not neighbour.is_eager(author)
+        has_way = self._neighbours.has_way(author) and not neighbour.is_eager(author)
         heeded = self.heeds(device, author, now)
         effects: list[Effect] = []
         excess = ignored = 0
+        longer: Entry | None = None
         for short in shorts:
             name = Name(author, short)
             entry = self._history.get(name, now)
             if entry is not None:
                 entry.known_by |= neighbour.bit
+                longer = entry if entry.by is not None else longer
             elif not heeded:
                 ignored += 1
             elif short not in held:
                 wait = int(self._patience * (1 + self._chance())) if has_way else 0
                 due = now + wait
-                excess += not self._missing.announce(name, device, now, due)
+                excess += not self._missing.announce(name, neighbour, hops, now, due)
+        if longer is not None and heeded and (parent := self._neighbours.get(longer.by)) is not None:
+            effects += self._trees.shorten(parent, author, longer.hops or 0, (hops, device))
         if ignored:
             effects.append(Charge(device, "announced what nobody asks it for", ignored))
         if excess:
@@ -255,7 +260,7 @@ class Broadcast:
             return ()
         joins = tree is not Tree.NOBODY and not neighbour.is_eager(author)
         neighbour.branch.set_eager(author, True, tree)
-        parcels = _Parcels()
+        parcels = Parcels()
         refused = 0
         for short in shorts:
             entry = self._history.get(Name(author, short), now)
@@ -272,7 +277,7 @@ class Broadcast:
                 entry.asked_again |= neighbour.bit
             entry.asked |= neighbour.bit
             entry.known_by |= neighbour.bit
-            parcels.add(device, entry.fresh)
+            parcels.add(device, entry.fresh, entry.hops)
         effects: list[Effect] = list(parcels.pushes())
         if joins:
             self._tell_missed(neighbour, now, effects)
@@ -290,7 +295,7 @@ class Broadcast:
     def timer(self, now: int) -> Effects:
         """Tell the ids that have gathered; ask for what did not come."""
         effects: list[Effect] = []
-        for neighbour in self._neighbours.values():
+        for neighbour in self._neighbours:
             if neighbour.flush_at is not None and neighbour.flush_at <= now:
                 self._flush(neighbour, now, effects)
         self._ask_for_due(now, effects)
@@ -303,15 +308,11 @@ class Broadcast:
         entry: Entry,
         fresh: Fresh,
         how: How,
-        parcels: _Parcels,
+        parcels: Parcels,
         now: int,
         effects: list[Effect],
     ) -> None:
-        takers = [
-            n
-            for n in self._neighbours.values()
-            if not entry.known_by & n.bit and self._interests.takes(n.device, fresh)
-        ]
+        takers = self._neighbours.takers(fresh, entry.known_by)
         eager: list[Neighbour] = []
         if entry.state is State.FETCHED:
             # Others had it for a while, or the tree is about to bring it: only who lacks it asks.
@@ -321,15 +322,18 @@ class Broadcast:
             if how is How.PUBLISHED and not any(n.speaks for n in eager):
                 eager += self._begin_tree(fresh.author, [n for n in takers if n.speaks])
         for neighbour in eager:
+            neighbour.branch.used(fresh.author)
             entry.known_by |= neighbour.bit
-            parcels.add(neighbour.device, fresh)
+            parcels.add(neighbour.device, fresh, entry.hops)
         rest = [n for n in takers if not entry.known_by & n.bit]
         for neighbour in self._to_tell(rest, fresh.author, parcels, now):
-            is_awaited = how is not How.FETCHED and neighbour.is_eager(fresh.author)
+            is_awaited = how is not How.FETCHED and (
+                neighbour.is_eager(fresh.author) or not self._trees.ways.is_known(fresh.author)
+            )
             self._queue(neighbour, name, is_awaited, now, effects)
 
     def _to_tell(
-        self, neighbours: list[Neighbour], author: AuthorId, parcels: _Parcels, now: int
+        self, neighbours: list[Neighbour], author: AuthorId, parcels: Parcels, now: int
     ) -> list[Neighbour]:
         """Those in the tree, those along whom it may grow, and a few others by chance, the same for all
         records that came together."""
@@ -349,9 +353,7 @@ class Broadcast:
         rest = list(takers)
         while rest and len(chosen) < self._limits.eager_at_first:
             chosen.append(rest.pop(int(self._chance() * len(rest))))
-        is_first = not any(n.branch.shared for n in self._neighbours.values())
-        for neighbour in chosen:
-            neighbour.branch.set_eager(author, True, Tree.EVERYBODY if is_first else Tree.AUTHOR)
+        self._trees.begin(author, chosen)
         return chosen
 
     def _tell_missed(self, neighbour: Neighbour, now: int, effects: list[Effect]) -> None:
@@ -379,33 +381,33 @@ class Broadcast:
             neighbour.flush_at = now + int(self._limits.announce_after * (1 + self._chance()))
 
     def _flush(self, neighbour: Neighbour, now: int, effects: list[Effect]) -> None:
-        by_author: dict[AuthorId, list[ShortId]] = {}
+        found: dict[tuple[AuthorId, int], list[ShortId]] = {}
         for name in neighbour.queue:
             entry = self._history.get(name, now)
             if entry is None or entry.fresh is None or entry.known_by & neighbour.bit:
                 continue
             entry.told |= neighbour.bit
-            by_author.setdefault(name.author, []).append(name.short)
+            found.setdefault((name.author, next_hop(entry.hops)), []).append(name.short)
         neighbour.queue.clear()
         neighbour.flush_at = None
-        if by_author and neighbour.settled_at is None:
+        if found and neighbour.settled_at is None:
             neighbour.settled_at = now + self._limits.new_for
-        effects += (SendAnnounce(neighbour.device, lists) for lists in _messages(by_author))
+        effects += announcements(neighbour.device, found)
 
     def _ask_for_due(self, now: int, effects: list[Effect]) -> None:
         due = self._missing.due(now, max(self._limits.graft_again, int(3 * self._patience)))
         for device, author in due.no_way:
-            neighbour = self._neighbours[device]
-            tree = Tree.EVERYBODY if neighbour.branch.shared else Tree.AUTHOR
-            neighbour.branch.set_eager(author, False, tree)
+            if (neighbour := self._neighbours.get(device)) is not None:
+                self._trees.gave_nothing(neighbour, author)
         for device, names in due.asks.items():
-            neighbour = self._neighbours[device]
+            neighbour = self._neighbours.get(device)
+            if neighbour is None:
+                continue
             by_author: dict[AuthorId, list[ShortId]] = {}
             for name in names:
                 by_author.setdefault(name.author, []).append(name.short)
             for author, shorts in by_author.items():
-                tree = self._tree_to_join(neighbour, author, now)
-                neighbour.branch.set_eager(author, True, tree)
+                tree = self._trees.asked(neighbour, author, now)
                 if tree is Tree.NOBODY:
                     for short in shorts:
                         self._missing.asked_beside(Name(author, short), device)
@@ -414,50 +416,14 @@ class Broadcast:
                     for at in range(0, len(shorts), MOST_FETCHED)
                 )
         for device, names in due.in_vain.items():
+            neighbour = self._neighbours.get(device)
+            if neighbour is None:
+                continue
             effects.append(Charge(device, "announced what it did not give", len(names)))
-            neighbour = self._neighbours[device]
             neighbour.undelivered += len(names)
             if neighbour.undelivered >= self._limits.undelivered:
                 neighbour.undelivered = 0
                 neighbour.ignored_until = now + self._limits.ignored_for
-
-    def _prune(self, neighbour: Neighbour, author: AuthorId, now: int, effects: list[Effect]) -> None:
-        told = neighbour.pruned.get(author)
-        if told is not None and now - told < _PRUNE_AGAIN and not neighbour.is_eager(author):
-            return
-        tree = neighbour.branch.leaves(author)
-        neighbour.branch.set_eager(author, False, tree)
-        neighbour.pruned.pop(author, None)
-        neighbour.pruned[author] = now
-        if len(neighbour.pruned) > _MOST_PRUNED:
-            neighbour.pruned.popitem(last=False)
-        effects.append(SendPrune(neighbour.device, author, tree))
-
-    def _bits(self, devices: Iterable[DeviceId]) -> int:
-        return sum({self._neighbours[device].bit for device in devices if device in self._neighbours})
-
-    def _has_way(self, author: AuthorId) -> bool:
-        """Whether somebody is expected to push an author's records to us."""
-        return any(
-            n.is_eager(author) and self._interests.brings(n.device, author) for n in self._neighbours.values()
-        )
-
-    def _tree_to_join(self, neighbour: Neighbour, author: AuthorId, now: int) -> Tree:
-        """Which tree a neighbour joins by being asked for an author's record."""
-        if neighbour.is_eager(author):
-            return Tree.NOBODY
-        if self._has_way(author):
-            return self._ways.failed(author, now)
-        return self._tree_without(neighbour, author)
-
-    def _tree_without(self, neighbour: Neighbour, author: AuthorId) -> Tree:
-        """Which tree a link joins that brings an author's records: everybody's, unless the shared tree leaves
-        this author out here, because those who are in it do not want the author."""
-        others = [n for n in self._neighbours.values() if n is not neighbour and n.branch.shared]
-        if not others or neighbour.branch.shared:
-            return Tree.EVERYBODY
-        reached = any(n.branch.is_eager(author) and self._interests.brings(n.device, author) for n in others)
-        return Tree.EVERYBODY if reached else Tree.AUTHOR
 
     def _learn_patience(self, *, in_vain: bool) -> None:
         """Settles where one message in ten brings what is there already: asking sooner would cost more, and
@@ -472,45 +438,3 @@ class Broadcast:
             self._wake = wake
             effects.append(WakeAt(wake))
         return tuple(effects)
-
-
-class _Parcels:
-    """Records on their way to neighbours, by author."""
-
-    def __init__(self) -> None:
-        self.told: dict[AuthorId, set[DeviceId]] = {}
-        self._records: dict[tuple[DeviceId, AuthorId], list[Fresh]] = {}
-
-    def add(self, device: DeviceId, fresh: Fresh) -> None:
-        self._records.setdefault((device, fresh.author), []).append(fresh)
-
-    def pushes(self) -> Iterable[SendPush]:
-        for (device, author), records in self._records.items():
-            part: list[Cid] = []
-            size = 0
-            for fresh in records:
-                if part and (size + fresh.size > MOST_RECORD_BYTES or len(part) >= MOST_FETCHED):
-                    yield SendPush(device, author, tuple(part))
-                    part, size = [], 0
-                part.append(fresh.id)
-                size += fresh.size
-            yield SendPush(device, author, tuple(part))
-
-
-_Lists = tuple[tuple[AuthorId, tuple[ShortId, ...]], ...]
-
-
-def _messages(by_author: dict[AuthorId, list[ShortId]]) -> Iterable[_Lists]:
-    """Ids in messages of bounded size."""
-    lists: list[tuple[AuthorId, tuple[ShortId, ...]]] = []
-    count = 0
-    for author, shorts in by_author.items():
-        for at in range(0, len(shorts), MOST_ANNOUNCED):
-            part = tuple(shorts[at : at + MOST_ANNOUNCED])
-            if lists and (count + len(part) > MOST_ANNOUNCED or len(lists) >= MOST_ANNOUNCED_AUTHORS):
-                yield tuple(lists)
-                lists, count = [], 0
-            lists.append((author, part))
-            count += len(part)
-    if lists:
-        yield tuple(lists)

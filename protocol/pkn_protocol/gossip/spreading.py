@@ -48,6 +48,8 @@ class TreeSpreading:
         self._devices: dict[ConnectionId, DeviceId] = {}
         self._accounts: dict[ConnectionId, _Account] = {}
         self._arriving: OrderedDict[Cid, AuthorId] = OrderedDict()
+        self._hops: dict[ConnectionId, dict[AuthorId, int]] = {}
+        """What was told with the ids that are being looked up."""
 
     @property
     def counts(self) -> Counts:
@@ -74,6 +76,7 @@ class TreeSpreading:
 
     def left(self, conn: ConnectionId, now: int) -> Sequence[Spread]:
         self._accounts.pop(conn, None)
+        self._hops.pop(conn, None)
         device = self._devices.pop(conn, None)
         if device is None:
             return ()
@@ -82,7 +85,7 @@ class TreeSpreading:
         return self._spreads(effects, now)
 
     def pushed(
-        self, conn: ConnectionId, author: AuthorId, blocks: Sequence[bytes], now: int
+        self, conn: ConnectionId, author: AuthorId, blocks: Sequence[bytes], hops: int, now: int
     ) -> Sequence[Spread]:
         device = self._devices.get(conn)
         if device is None:
@@ -92,7 +95,7 @@ class TreeSpreading:
             self._arriving[cid] = author
         while len(self._arriving) > self._limits.history:
             self._arriving.popitem(last=False)
-        return self._spreads(self._machine.push_received(device, author, ids, now), now)
+        return self._spreads(self._machine.push_received(device, author, ids, hops, now), now)
 
     def fresh(
         self, records: Sequence[RecordFacts], source: ConnectionId | None, how: How, now: int
@@ -131,7 +134,7 @@ class TreeSpreading:
                 for part in lists:
                     author = self._asked.author_of(conn, part.author)
                     if author is not None:
-                        found += self._announced(conn, device, author, part.shorts, now)
+                        found += self._announced(conn, device, author, part, now)
                 return found
             case m.Graft(author=hashed, shorts=shorts, tree=tree):
                 author = self._asked.author_of(conn, hashed)
@@ -157,7 +160,8 @@ class TreeSpreading:
         device = self._devices.get(conn)
         if device is None:
             return ()
-        return self._spreads(self._machine.announce_received(device, author, asked, now, held), now)
+        hops = self._hops.get(conn, {}).pop(author, 0)
+        return self._spreads(self._machine.announce_received(device, author, asked, hops, now, held), now)
 
     def timer(self, now: int) -> Sequence[Spread]:
         return self._spreads(self._machine.timer(now), now)
@@ -176,17 +180,19 @@ class TreeSpreading:
         conn: ConnectionId,
         device: DeviceId,
         author: AuthorId,
-        shorts: Sequence[ShortId],
+        told: m.Announced,
         now: int,
     ) -> Iterable[Spread]:
         unknown: tuple[ShortId, ...] = ()
         if self._machine.heeds(device, author, now):
-            unknown = self._machine.unknown(author, shorts, now)
+            unknown = self._machine.unknown(author, told.shorts, now)
         if unknown:
+            self._hops.setdefault(conn, {})[author] = told.hops
             yield LookUp(conn, author, unknown)
         # Those that wait for the answer are not lacking yet; the others are known here, or not heeded.
-        rest = [short for short in shorts if short not in set(unknown)] if unknown else shorts
-        yield from self._spreads(self._machine.announce_received(device, author, rest, now), now)
+        waiting = set(unknown)
+        rest = [short for short in told.shorts if short not in waiting]
+        yield from self._spreads(self._machine.announce_received(device, author, rest, told.hops, now), now)
 
     def _spreads(
         self, effects: Iterable[e.Effect], now: int, known: Mapping[Cid, RecordFacts] | None = None
@@ -205,13 +211,14 @@ class TreeSpreading:
     ) -> Iterable[Spread]:
         name = self._asked.hash_of
         match effect:
-            case e.SendPush(author=author, ids=ids):
+            case e.SendPush(author=author, ids=ids, hops=hops):
                 if all(cid in known for cid in ids):
-                    yield Eager(conn, tuple(known[cid] for cid in ids))
+                    yield Eager(conn, tuple(known[cid] for cid in ids), hops)
                 else:
-                    yield Give(conn, author, tuple(map(short_id, ids)))
+                    yield Give(conn, author, tuple(map(short_id, ids)), hops)
             case e.SendAnnounce(lists=lists):
-                yield Say(conn, m.Announce(tuple(m.ShortIds(name(conn, a), shorts) for a, shorts in lists)))
+                told = (m.Announced(name(conn, part.author), part.shorts, part.hops) for part in lists)
+                yield Say(conn, m.Announce(tuple(told)))
             case e.SendGraft(author=author, shorts=shorts, tree=tree):
                 yield Say(conn, m.Graft(name(conn, author), shorts, tree))
             case e.SendPrune(author=author, tree=tree):

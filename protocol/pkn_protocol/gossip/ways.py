@@ -18,6 +18,7 @@ _APART_MS = 1000
 _REMEMBERED_MS = 60_000
 _MOST_FAILURES = 2
 _MOST_AUTHORS_FAILING = 3
+_MOST_BROUGHT = 1024
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Ways:
 
     def __init__(self) -> None:
         self._failing: OrderedDict[AuthorId, _Failing] = OrderedDict()
+        self._known: OrderedDict[AuthorId, None] = OrderedDict()
         self._brought = 0
         self._is_cut = False
 
@@ -44,16 +46,27 @@ class Ways:
     def brought(self, author: AuthorId) -> None:
         """The tree has brought a record, if late."""
         self._failing.pop(author, None)
+        self._known[author] = None
+        self._known.move_to_end(author)
+        if len(self._known) > _MOST_BROUGHT:
+            self._known.popitem(last=False)
         self._brought = self._brought + 1 if self._failing else 0
 
-    def failed(self, author: AuthorId, now: int) -> Tree:
-        """A record is overdue: which tree to change by asking for it."""
+    def is_known(self, author: AuthorId) -> bool:
+        """Whether the tree has brought the author's records before."""
+        return author in self._known
+
+    def failed(self, author: AuthorId, is_wide: bool, now: int) -> Tree:
+        """A record is overdue: which tree to change by asking for it. `is_wide`: all in the tree want it."""
         if self._is_cut:
             self._is_cut = False
             return Tree.EVERYBODY
         while self._failing and next(iter(self._failing.values())).last < now - _REMEMBERED_MS:
             self._failing.popitem(last=False)
         failing = self._failing.get(author)
+        if failing is None and not is_wide and author not in self._known:
+            # Who wants the author in the tree may lie behind us: perhaps there is no way at all.
+            return Tree.AUTHOR
         if failing is None:
             self._failing[author] = failing = _Failing(1, now)
         elif now - failing.last >= _APART_MS:

@@ -267,8 +267,9 @@ class SyncNode:
             session.joined = True
             self._spread(self._spreading.joined(session.conn, session.meeting, now), now)
         pushed, session.pushed = session.pushed, []
-        for author, blocks in pushed:
-            self._spread(self._spreading.pushed(session.conn, author, blocks, now), now)
+        for author, push in pushed:
+            spreads = self._spreading.pushed(session.conn, author, push.blocks, push.hops, now)
+            self._spread(spreads, now)
 
     def _spread(self, spreads: Sequence[Spread], now: int) -> None:
         for spread in spreads:
@@ -276,10 +277,10 @@ class SyncNode:
             if session is None:
                 continue
             match spread:
-                case Eager(records=records):
-                    session.push(records)
-                case Give(author=author, shorts=shorts):
-                    session.give(author, shorts)
+                case Eager(records=records, hops=hops):
+                    session.push(records, hops)
+                case Give(author=author, shorts=shorts, hops=hops):
+                    session.give(author, shorts, hops)
                 case LookUp(author=author, shorts=shorts):
                     session.look_up(author, shorts)
                 case Say(message=message):

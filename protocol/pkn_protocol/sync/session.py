@@ -100,7 +100,7 @@ class Session:
         self.closed = False
         self.joined = False
         """Whether both sides have said what they want, and the node knows it."""
-        self.pushed: list[tuple[AuthorId, tuple[bytes, ...]]] = []
+        self.pushed: list[tuple[AuthorId, m.Push]] = []
         """What has just come in pushes, for the node to see."""
         self._shared = shared
         self._numbers = itertools.count(1)
@@ -111,7 +111,7 @@ class Session:
         self._waiting: dict[bytes, None] = {}
         self._strays: dict[Cid, None] = {}
         self._refused: set[Cid] = set()
-        self._giving: dict[int, AuthorId] = {}
+        self._giving: dict[int, tuple[AuthorId, int]] = {}
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
         self._want_until = 0
         self._introduced = False
@@ -165,10 +165,10 @@ class Session:
         scopes = frozenset({PUBLIC_SCOPE}) | self._wanting.proven
         self.out.append(ReadRecords(self.conn, number, fetch.ids, tuple(named), fetch.devices, scopes))
 
-    def give(self, author: AuthorId, shorts: tuple[ShortId, ...]) -> None:
+    def give(self, author: AuthorId, shorts: tuple[ShortId, ...], hops: int) -> None:
         """Push records that the peer asked for otherwise."""
         number = -next(self._numbers)
-        self._giving[number] = author
+        self._giving[number] = (author, hops)
         scopes = frozenset({PUBLIC_SCOPE}) | self._wanting.proven
         self.out.append(ReadRecords(self.conn, number, (), ((author, shorts),), False, scopes))
 
@@ -184,7 +184,8 @@ class Session:
     def records_read(self, number: int, blocks: Sequence[bytes], missing: Sequence[Cid]) -> None:
         given = self._giving.pop(number, None)
         if given is not None:
-            self._push(self.meeting.pair.hash(given), blocks)
+            author, hops = given
+            self._push(self.meeting.pair.hash(author), blocks, hops)
             return
         parts = list(in_parts(blocks)) or [()]
         for at, part in enumerate(parts, start=1):
@@ -316,10 +317,10 @@ class Session:
         times = (self._comparing.deadline(), self._fetching.deadline(), want)
         return min((time for time in times if time is not None), default=None)
 
-    def push(self, records: Iterable[RecordFacts]) -> None:
+    def push(self, records: Iterable[RecordFacts], hops: int) -> None:
         """Give new records in full, those that the peer wants and may see."""
         for hashed, found in self._wanting.wanted_there(records).items():
-            self._push(hashed, [record.block for record in found])
+            self._push(hashed, [record.block for record in found], hops)
 
     @property
     def ready(self) -> bool:
@@ -381,13 +382,13 @@ class Session:
         author = self._wanting.author_of(push.author)
         if author is not None:
             self.records_in += len(push.blocks)
-            self.pushed.append((author, push.blocks))
+            self.pushed.append((author, push))
             self._arrivals.put(push.blocks, How.PUSHED, ordered=True)
 
-    def _push(self, hashed: bytes, blocks: Sequence[bytes]) -> None:
+    def _push(self, hashed: bytes, blocks: Sequence[bytes], hops: int) -> None:
         for part in in_parts(blocks):
             self.records_out += len(part)
-            self.out.append(Send(self.conn, m.Push(hashed, part), droppable=True))
+            self.out.append(Send(self.conn, m.Push(hashed, part, hops), droppable=True))
 
     def _tell_wants(self) -> None:
         messages = self._wanting.tell(self._shared.wanted_from(self.meeting.author))

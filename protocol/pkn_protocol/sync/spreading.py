@@ -26,6 +26,7 @@ class Eager:
 
     conn: ConnectionId
     records: tuple[RecordFacts, ...]
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Give:
     conn: ConnectionId
     author: AuthorId
     shorts: tuple[ShortId, ...]
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Spreading(Protocol):
     def left(self, conn: ConnectionId, now: int) -> Sequence[Spread]: ...
 
     def pushed(
-        self, conn: ConnectionId, author: AuthorId, blocks: Sequence[bytes], now: int
+        self, conn: ConnectionId, author: AuthorId, blocks: Sequence[bytes], hops: int, now: int
     ) -> Sequence[Spread]:
         """These came; nothing of them is checked yet. `fresh` or `settled` follow, if they are valid."""
         ...
@@ -156,7 +158,7 @@ class Everybody:
         return ()
 
     def pushed(
-        self, conn: ConnectionId, author: AuthorId, blocks: Sequence[bytes], now: int
+        self, conn: ConnectionId, author: AuthorId, blocks: Sequence[bytes], hops: int, now: int
     ) -> Sequence[Spread]:
         return ()
 

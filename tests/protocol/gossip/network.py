@@ -20,6 +20,7 @@ from pkn_protocol.gossip.effects import (
     CompareDue,
     Effect,
     Fresh,
+    Names,
     SendAnnounce,
     SendGraft,
     SendPrune,
@@ -89,11 +90,11 @@ class Node:
     def _carry_out(self, effect: Effect) -> None:
         network = self.network
         match effect:
-            case SendPush(to, by, ids):
+            case SendPush(to, by, ids, hops):
                 network.sent["push"] += len(ids)
-                self._send(to, Node.receive_push, by, tuple(self.held[cid] for cid in ids))
+                self._send(to, Node.receive_push, by, tuple(self.held[cid] for cid in ids), hops)
             case SendAnnounce(to, lists):
-                network.sent["announce"] += sum(len(shorts) for _, shorts in lists)
+                network.sent["announce"] += sum(len(part.shorts) for part in lists)
                 self._send(to, Node.receive_announce, lists)
             case SendGraft(to, by, shorts, tree):
                 network.sent["graft"] += len(shorts)
@@ -109,17 +110,20 @@ class Node:
                 self.wake = time
                 network.at(time, partial(self._timer, time))
 
-    def receive_push(self, source: Node, by: AuthorId, records: tuple[Fresh, ...]) -> None:
+    def receive_push(self, source: Node, by: AuthorId, records: tuple[Fresh, ...], hops: int) -> None:
         for record in records:
             self.receptions[record.id] += 1
         now = self.network.now
-        self.do(self.machine.push_received(source.device, by, [r.id for r in records], now))
+        self.do(self.machine.push_received(source.device, by, [r.id for r in records], hops, now))
         self.network.after(STORING_MS, partial(self._store, records, source, How.PUSHED))
 
-    def receive_announce(self, source: Node, lists: tuple[tuple[AuthorId, tuple[ShortId, ...]], ...]) -> None:
-        for by, shorts in lists:
-            held = {short_id(cid) for cid in self.held}
-            self.do(self.machine.announce_received(source.device, by, shorts, self.network.now, held))
+    def receive_announce(self, source: Node, lists: tuple[Names, ...]) -> None:
+        held = {short_id(cid) for cid in self.held}
+        now = self.network.now
+        for part in lists:
+            self.do(
+                self.machine.announce_received(source.device, part.author, part.shorts, part.hops, now, held)
+            )
 
     def receive_graft(self, source: Node, by: AuthorId, shorts: tuple[ShortId, ...], tree: Tree) -> None:
         self.do(self.machine.graft_received(source.device, by, shorts, tree, self.network.now))

@@ -15,6 +15,7 @@ from pkn_protocol.gossip.effects import (
     CompareDue,
     Effect,
     Fresh,
+    Names,
     SendAnnounce,
     SendGraft,
     SendPrune,
@@ -217,7 +218,7 @@ def test_what_came_by_a_comparison_is_told_but_not_pushed() -> None:
     effects = node.stored([fresh(2, ANN)], X, How.FETCHED, 10)
     assert not of_type(effects, SendPush)
     [told] = of_type(node.timer(1000), SendAnnounce)
-    assert told == SendAnnounce(Y, ((ANN, (short_id(fresh(2, ANN).id),)),))
+    assert told == SendAnnounce(Y, (Names(ANN, (short_id(fresh(2, ANN).id),), 0),))
 
 
 def test_who_does_not_want_an_author_hears_nothing_of_its_records() -> None:
@@ -233,17 +234,43 @@ def test_who_does_not_want_an_author_hears_nothing_of_its_records() -> None:
 def test_a_second_copy_of_a_record_is_answered_with_a_prune_once() -> None:
     node = machine(X, Y)
     record = fresh(1, ANN)
-    node.push_received(X, ANN, [record.id], 0)
+    node.push_received(X, ANN, [record.id], 1, 0)
     node.stored([record], X, How.PUSHED, 1)
-    assert node.push_received(Y, ANN, [record.id], 2)[0] == SendPrune(Y, ANN, Tree.AUTHOR)
-    assert not of_type(node.push_received(Y, ANN, [record.id], 3), SendPrune)
+    assert node.push_received(Y, ANN, [record.id], 1, 2)[0] == SendPrune(Y, ANN, Tree.AUTHOR)
+    assert not of_type(node.push_received(Y, ANN, [record.id], 1, 3), SendPrune)
 
 
 def test_two_copies_that_cross_before_either_is_stored_are_noticed() -> None:
     node = machine(X, Y)
     record = fresh(1, ANN)
-    assert not of_type(node.push_received(X, ANN, [record.id], 0), SendPrune)
-    assert of_type(node.push_received(Y, ANN, [record.id], 0), SendPrune)
+    assert not of_type(node.push_received(X, ANN, [record.id], 1, 0), SendPrune)
+    assert of_type(node.push_received(Y, ANN, [record.id], 1, 0), SendPrune)
+
+
+def test_a_shorter_way_takes_the_place_of_a_longer_one_in_its_author_s_tree() -> None:
+    node = machine(X, Y)
+    for number, now in ((1, 0), (2, 5000)):
+        record = fresh(number, ANN)
+        node.push_received(X, ANN, [record.id], 6, now)
+        node.stored([record], X, How.PUSHED, now)
+    effects = node.announce_received(Y, ANN, [short_id(fresh(2, ANN).id)], 3, 5001)
+    assert SendPrune(X, ANN, Tree.AUTHOR) in effects
+    assert SendGraft(Y, ANN, (), Tree.AUTHOR) in effects
+    # Others' records still come over the other link, and one that is no shorter changes nothing.
+    again = node.announce_received(X, ANN, [short_id(fresh(2, ANN).id)], 6, 5002)
+    assert not of_type(again, SendGraft)
+
+
+def test_who_announced_a_record_before_it_came_is_not_given_it() -> None:
+    node = machine(X, Y)
+    first, second = fresh(1, ANN), fresh(2, ANN)
+    for neighbour in (X, Y):
+        node.graft_received(neighbour, ANN, [], Tree.EVERYBODY, 0)
+    node.push_received(X, ANN, [first.id], 1, 0)
+    node.stored([first], X, How.PUSHED, 0)
+    node.announce_received(Y, ANN, [short_id(second.id)], 2, 10)
+    node.push_received(X, ANN, [second.id], 1, 11)
+    assert not of_type(node.stored([second], X, How.PUSHED, 12), SendPush)
 
 
 def test_an_older_program_gets_everything_whole_and_no_other_messages() -> None:
@@ -251,18 +278,18 @@ def test_an_older_program_gets_everything_whole_and_no_other_messages() -> None:
     node.neighbour_up(X, 0, speaks=False)
     node.neighbour_up(Y, 0)
     record = fresh(1, ANN)
-    node.push_received(Y, ANN, [record.id], 0)
+    node.push_received(Y, ANN, [record.id], 1, 0)
     effects = node.stored([record], Y, How.PUSHED, 0)
-    assert of_type(effects, SendPush) == [SendPush(X, ANN, (record.id,))]
-    assert not of_type(node.push_received(X, ANN, [record.id], 1), SendPrune)
+    assert of_type(effects, SendPush) == [SendPush(X, ANN, (record.id,), 2)]
+    assert not of_type(node.push_received(X, ANN, [record.id], 1, 1), SendPrune)
 
 
 def test_what_is_missing_is_asked_of_one_after_the_other() -> None:
     node = machine(X, Y, Z)
     short = short_id(fresh(1, ANN).id)
-    [asked] = of_type(node.announce_received(X, ANN, [short], 0), SendGraft)
+    [asked] = of_type(node.announce_received(X, ANN, [short], 1, 0), SendGraft)
     assert asked == SendGraft(X, ANN, (short,), Tree.EVERYBODY)
-    node.announce_received(Y, ANN, [short], 1)
+    node.announce_received(Y, ANN, [short], 1, 1)
     wake = node.next_wake
     assert wake is not None
     effects = node.timer(wake)
@@ -275,8 +302,8 @@ def test_what_is_missing_is_asked_of_one_after_the_other() -> None:
 def test_when_a_neighbour_goes_what_it_was_asked_for_is_asked_of_another() -> None:
     node = machine(X, Y)
     short = short_id(fresh(1, ANN).id)
-    node.announce_received(X, ANN, [short], 0)
-    node.announce_received(Y, ANN, [short], 1)
+    node.announce_received(X, ANN, [short], 1, 0)
+    node.announce_received(Y, ANN, [short], 1, 1)
     node.neighbour_down(X, 2)
     assert [g.device for g in node.timer(2) if isinstance(g, SendGraft)] == [Y]
 
@@ -287,13 +314,13 @@ def test_a_flood_of_announcements_is_bounded_charged_and_then_not_heeded() -> No
     charged = 0
     for now in range(0, 60_000, 500):
         shorts = [ShortId(b"%08d" % (now * 10 + n)) for n in range(MOST_ANNOUNCED)]
-        effects = [*node.announce_received(X, ANN, shorts, now), *node.timer(now)]
+        effects = [*node.announce_received(X, ANN, shorts, 1, now), *node.timer(now)]
         charged += sum(effect.amount for effect in effects if isinstance(effect, Charge))
         assert node.counts.missing <= limits.missing_each
     assert charged >= limits.missing_each
     # Another's word counts as before.
     record = fresh(1, BEN)
-    assert of_type(node.announce_received(Y, BEN, [short_id(record.id)], 60_000), SendGraft)
+    assert of_type(node.announce_received(Y, BEN, [short_id(record.id)], 1, 60_000), SendGraft)
 
 
 def test_asking_again_and_again_brings_a_record_twice_and_is_charged() -> None:
@@ -377,7 +404,7 @@ acts = st.lists(
 def test_whatever_happens_in_whatever_order_the_state_stays_within_bounds(
     steps: list[tuple[str, DeviceId, AuthorId, list[int], Tree, int]],
 ) -> None:
-    limits = BroadcastLimits(history=20, missing_each=8, queued_each=6, exceptions=2, undelivered=5)
+    limits = BroadcastLimits(history=20, missing_each=8, queued_each=6, trees=2, undelivered=5)
     node = Broadcast(Everything(), chance=lambda: 0.5, limits=limits)
     up: set[DeviceId] = set()
     now = 0
@@ -395,7 +422,7 @@ def test_whatever_happens_in_whatever_order_the_state_stays_within_bounds(
             case "published":
                 effects = node.stored(records, None, How.PUBLISHED, now)
             case "pushed":
-                effects = node.push_received(who, by, [record.id for record in records], now)
+                effects = node.push_received(who, by, [record.id for record in records], 1, now)
             case "stored":
                 effects = node.stored(records, who, How.PUSHED, now)
             case "settled":
@@ -403,7 +430,7 @@ def test_whatever_happens_in_whatever_order_the_state_stays_within_bounds(
             case "fetched":
                 effects = node.stored(records, who, How.FETCHED, now)
             case "announce":
-                effects = node.announce_received(who, by, shorts, now)
+                effects = node.announce_received(who, by, shorts, 1, now)
             case "graft":
                 effects = node.graft_received(who, by, shorts, tree, now)
             case "prune":

@@ -102,7 +102,7 @@ def test_who_announces_without_end_what_it_has_not_is_sent_away() -> None:
         if not connection.open:
             break
         shorts = tuple(ShortId(b"%08d" % (number * 2048 + n)) for n in range(2048))
-        world.send(connection, m.Announce((m.ShortIds(name, shorts),)))
+        world.send(connection, m.Announce((m.Announced(name, shorts),)))
         world.run(700)
     assert far.code is CloseCode.OVER_BUDGET
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.families.table import HASH_BYTES, KIB, Row, Stage, Table, listed
 from pkn_protocol.records.cbor import Value
-from pkn_protocol.records.fields import BadField, Fields, checked_bytes, checked_list
+from pkn_protocol.records.fields import BadField, Fields, checked_bytes, checked_integer, checked_list
 from pkn_protocol.records.ids import SHORT_BYTES, ShortId
 
 
-def _shorts(value: Value | None, most: int) -> tuple[ShortId, ...]:
-    data = checked_bytes(value, "shorts", SHORT_BYTES, most * SHORT_BYTES)
+def _shorts(value: Value | None, least: int, most: int) -> tuple[ShortId, ...]:
+    data = checked_bytes(value, "shorts", least * SHORT_BYTES, most * SHORT_BYTES)
     if len(data) % SHORT_BYTES:
         raise BadField(f"shorts: {len(data)} bytes are no multiple of {SHORT_BYTES}")
     return tuple(ShortId(data[at : at + SHORT_BYTES]) for at in range(0, len(data), SHORT_BYTES))
 
 
-def _list(value: Value) -> m.ShortIds:
-    author, data = checked_list(value, "lists", 2, 2)
-    return m.ShortIds(checked_bytes(author, "lists", HASH_BYTES, HASH_BYTES), _shorts(data, m.MOST_ANNOUNCED))
+def _list(value: Value) -> m.Announced:
+    author, data, hops = checked_list(value, "lists", 3, 3)
+    return m.Announced(
+        checked_bytes(author, "lists", HASH_BYTES, HASH_BYTES),
+        _shorts(data, 1, m.MOST_ANNOUNCED),
+        checked_integer(hops, "lists", 0, m.MOST_HOPS),
+    )
 
 
 def _announce(fields: Fields) -> m.Announce:
@@ -40,7 +44,7 @@ GOSSIP: Table = (
             32 * KIB,
             Stage.OPEN,
             _announce,
-            lambda x: {"lists": [[part.author, b"".join(part.shorts)] for part in x.lists]},
+            lambda x: {"lists": [[part.author, b"".join(part.shorts), part.hops] for part in x.lists]},
         ),
     ),
     (
@@ -51,7 +55,7 @@ GOSSIP: Table = (
             Stage.OPEN,
             lambda f: m.Graft(
                 f.bytes("author", HASH_BYTES),
-                _shorts(f.take("shorts"), m.MOST_FETCHED),
+                _shorts(f.take("shorts"), 0, m.MOST_FETCHED),
                 _tree(f, m.Tree.NOBODY),
             ),
             lambda x: {"author": x.author, "shorts": b"".join(x.shorts), "tree": int(x.tree)},

@@ -70,8 +70,10 @@ RECORDS: Table = (
             m.Push,
             256 * KIB,
             Stage.OPEN,
-            lambda f: m.Push(f.bytes("author", HASH_BYTES), blocks(f)),
-            lambda x: {"author": x.author, "blocks": list(x.blocks)},
+            lambda f: m.Push(
+                f.bytes("author", HASH_BYTES), blocks(f), f.optional_integer("hops", 0, m.MOST_HOPS) or 0
+            ),
+            lambda x: {"author": x.author, "blocks": list(x.blocks)} | ({"hops": x.hops} if x.hops else {}),
         ),
     ),
     (
