@@ -25,7 +25,7 @@ from pknd.control.server import serving
 from pknd.control.services import Services
 from pknd.discovery.dialer import Dialer
 from pknd.discovery.mdns import Found, LocalDiscovery, interface_addresses
-from pknd.discovery.plan import Key
+from pknd.discovery.plan import Key, is_refusal
 from pknd.discovery.watch import Watch
 from pknd.environment import Environment
 from pknd.home import Home
@@ -343,8 +343,8 @@ class Daemon:
         return self.conduct.refusal(peer.device)
 
     def _ended(self, link: Link) -> None:
-        too_many = link.ended is not None and link.ended.code is CloseCode.TOO_MANY
-        self.dialer.lost(link.peer.device, refused=too_many)
+        refused = link.ended is not None and is_refusal(link.ended.code)
+        self.dialer.lost(link.peer.device, refused=refused)
         if not self._stop.is_set():
             self._in_background(self.directory.note_end(link))
 

@@ -103,7 +103,7 @@ class Dialer:
             self._wake.set()
 
     def lost(self, device: DeviceId, *, refused: bool = False) -> None:
-        """A connection ended: try again soon, or later if one of the two had too many."""
+        """A connection ended: try again soon, or later if one of the two refused the other."""
         self._neighbours.disconnected(device)
         self._too_many.pop(device, None)
         self._plan.lost(device, self._clock(), refused=refused)

@@ -31,6 +31,8 @@ SPREAD_SECONDS = 0.3
 REFUSED_SECONDS = 300.0
 """Who refuses is not asked again soon."""
 DUPLICATE_SECONDS = 5.0
+SHORT_SECONDS = 10.0
+"""A connection that ended sooner was of no use: the next try waits as after one that failed."""
 _REFUSALS = frozenset(
     {
         CloseCode.BLOCKED,
@@ -52,6 +54,11 @@ class Outcome(Enum):
     DUPLICATE = auto()
     REFUSED = auto()
     FAILED = auto()
+
+
+def is_refusal(code: CloseCode) -> bool:
+    """Whether who ended a connection like that is not to be asked again soon, whichever side it was."""
+    return code in _REFUSALS
 
 
 def outcome_of(code: CloseCode) -> Outcome:
@@ -81,6 +88,10 @@ class _Target:
     due: float
     failures: int = 0
     dialling: bool = False
+    since: float | None = None
+    """When it answered a dial, while the connection lasts."""
+    short: int = 0
+    """Connections in a row that ended soon."""
     passed_over: bool = False
     """It is due, and others were preferred."""
     problem: str | None = None
@@ -220,6 +231,7 @@ class DialPlan:
         match outcome:
             case Outcome.CONNECTED:
                 target.failures, target.problem, target.due = 0, None, now
+                target.since = now
                 if isinstance(dial.key, str) and device is not None:
                     self.recognised(dial.key, device, now)
             case Outcome.DUPLICATE:
@@ -232,15 +244,18 @@ class DialPlan:
                 target.due = now + delay_seconds(target.failures, self._chance())
 
     def lost(self, device: DeviceId, now: float, *, refused: bool = False) -> None:
-        """A connection ended: try again soon, or later if one of the two had too many."""
+        """A connection ended: try again soon, or later if one of the two refused the other."""
         target = self._targets.get(device)
         if target is None:
             return
-        target.failures = max(1, target.failures)
+        since, target.since = target.since, None
+        is_short = since is not None and now - since < SHORT_SECONDS
+        target.short = target.short + 1 if is_short else 0
+        target.failures = max(1, target.failures, target.short)
         if refused:
             target.due = now + REFUSED_SECONDS * (0.5 + self._chance() / 2)
         else:
-            target.due = now + delay_seconds(1, self._chance())
+            target.due = now + delay_seconds(max(1, target.short), self._chance())
 
     def retry_all(self, now: float) -> None:
         """The network is another than before: what failed may work now, and addresses may be others'."""

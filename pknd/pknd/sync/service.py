@@ -44,6 +44,7 @@ from pknd.sync.reading import (
     read_records,
     read_rows,
 )
+from pknd.sync.strangers import StrangersMet
 
 FETCH_TIMEOUT_S = 30.0
 _LONGEST_SLEEP_S = 60.0
@@ -68,7 +69,7 @@ class Sync:
         self._by_link: WeakKeyDictionary[PeerLink, PeerConnection] = WeakKeyDictionary()
         self._served: dict[int, PeerConnection] = {}
         self._arrived: Arrived | None = None
-        self._strangers_met: set[AuthorId] = set()
+        self._strangers = StrangersMet()
         self._wake_at: int | None = None
         self._woken = asyncio.Event()
         self._grants_due = False
@@ -139,7 +140,7 @@ class Sync:
         """Keep in step with a peer until its connection ends."""
         peer = self._peer(link)
         if link.peer.author not in self._people.view.distances:
-            self._strangers_met.add(link.peer.author)
+            self._strangers.met(link.peer.author)
         try:
             await peer.run(lambda: self._begin(peer))
         except* LinkClosed:
@@ -179,6 +180,7 @@ class Sync:
 
     async def people_changed(self) -> None:
         """Trust or vouches are others than before."""
+        self._strangers.forget(self._people.view.distances.keys())
         await self._env.store.write(lambda db: lift_floors(db, self._quota))
         await self._refresh()
         self._do(self._node.grants_due(self._env.now()))
@@ -368,7 +370,7 @@ class Sync:
             return None
         if author in view.quotas:
             return view.quotas[author]
-        return stranger_quota(len(self._strangers_met), max_disk=self._max_disk())
+        return stranger_quota(len(self._strangers), max_disk=self._max_disk())
 
 
 def _outcome(taken: Taken) -> Stored:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.records.ids import Cid
+from pkn_protocol.sync.allowance import Allowance
 from pkn_protocol.sync.compare import Effects, Ended, Initiator, Lacking, NeedIds, NeedRows, Responder
 from pkn_protocol.sync.effects import Compute, Computed, Effect, ReadIds, ReadRows, Send
 from pkn_protocol.sync.facts import ConnectionId, Meeting, RowChange, RowsQuery, RowsRead
@@ -24,6 +25,12 @@ PATIENCE_MS = 30_000
 """Without any sign of progress, after which a comparison is given up until the next is due."""
 LEAST_INTERVAL_MS = 200
 """Between two comparisons that this side begins; it doubles while they are answered with `stale`."""
+BURST = 10
+ONE_IN_MS = 2_000
+"""So many comparisons of each side at once, then one in so long: each may cost a look at all rows, and what
+makes one due comes from the peer. One more waits, and the newest takes the place of an older one."""
+STALE_OFTEN = 2
+"""Comparisons in a row over a want that one side does not know: a message that told it was lost."""
 MOST_AT_DISTANCE_MS = 2 * HOUR_MS
 MOST_HELD = 256
 """Messages of a comparison that wait for the store; then nothing more of the peer should be read."""
@@ -90,10 +97,17 @@ class Comparing:
         self._reading_root = False
         self._begin_with_root = False
         self._compare_waits: m.Compare | None = None
+        self._compare_early: m.Compare | None = None
+        self._answer_at = 0
+        self._may_begin = Allowance(BURST, ONE_IN_MS)
+        self._may_answer = Allowance(BURST, ONE_IN_MS)
         self._due = False
         self._not_before = 0
         self._next_check: int | None = None
         self._stale = 0
+        self._behind = 0
+        self.want_was_lost = False
+        """Whether the other side seems not to know what is wanted here; for the owner, who tells it again."""
         self.results: list[Lacking | Ended] = []
 
     @property
@@ -118,6 +132,8 @@ class Comparing:
             times.append(self._own.heard + PATIENCE_MS)
         elif self._due and self._wanting.ready and not self._begin_with_root:
             times.append(self._not_before)
+        if self._compare_early is not None:
+            times.append(self._answer_at)
         if self._next_check is not None and not self._due:
             times.append(self._next_check)
         return min(times, default=None)
@@ -130,12 +146,19 @@ class Comparing:
         # A time far ahead was named before the clock was set back.
         if self._next_check is not None and not now < self._next_check <= now + COMPARE_EVERY_MS:
             self._due = True
+        if self._compare_early is not None and now >= self._may_answer.earliest(now):
+            self._take_compare(self._compare_early, now)
         if self._own is not None or self._begin_with_root or not self._due or now < self._not_before:
+            return
+        earliest = self._may_begin.earliest(now)
+        if now < earliest:
+            self._not_before = earliest
             return
         if not self._wanting.ready:
             # The other side has not said what it wants; its want sets this going again.
             return
         self._due = False
+        self._may_begin.take(now)
         self._next_check = now + COMPARE_EVERY_MS if self._meeting.outbound else None
         root = self._root.at(comparison_instant(now))
         if root is None:
@@ -207,11 +230,20 @@ class Comparing:
             raise ChannelError(
                 CloseCode.BAD_MESSAGE, "a comparison at an instant hours away: check the clocks"
             )
+        self._take_compare(compare, now)
+
+    def _take_compare(self, compare: m.Compare, now: int) -> None:
         # One at a time: a new comparison ends the one before.
-        self._other = self._compare_waits = None
+        self._other = self._compare_waits = self._compare_early = None
+        self._answer_at = self._may_answer.earliest(now)
+        if now < self._answer_at:
+            self._compare_early = compare
+            return
+        self._may_answer.take(now)
         if self._is_stale(compare):
             self._send(m.Stale(compare.number))
             return
+        at = comparison_instant(now)
         root = self._root.at(compare.at)
         if root is not None:
             self._answer(compare, self._wanting.query(compare.at), root, now)
@@ -223,6 +255,8 @@ class Comparing:
             self._read_rows(_Root(self._wanting.query(compare.at), compare))
 
     def _is_stale(self, compare: m.Compare) -> bool:
+        self._behind = 0 if compare.yours == self._wanting.number else self._behind + 1
+        self.want_was_lost |= self._behind >= STALE_OFTEN
         return compare.mine != self._wanting.peer.number or compare.yours != self._wanting.number
 
     def _answer(self, compare: m.Compare, query: RowsQuery, root: ConnectionRoot, now: int) -> None:
@@ -266,7 +300,7 @@ class Comparing:
             if compare.at == root.at:
                 self._answer(compare, self._wanting.query(root.at), root, now)
             else:
-                self._on_compare(compare, now)
+                self._take_compare(compare, now)
 
     def _read_rows(self, job: _Root) -> None:
         self._out.append(ReadRows(self._conn, self._job(job), job.query))
@@ -295,6 +329,7 @@ class Comparing:
         if result is Ended.STALE:
             wait = min(LEAST_INTERVAL_MS << min(self._stale, 16), COMPARE_EVERY_MS)
             self._stale += 1
+            self.want_was_lost |= self._stale >= STALE_OFTEN
             self.set_due(not_before=now + wait)
             return
         self._stale = 0

@@ -55,6 +55,10 @@ MOST_UNSTORED = 2048
 """Records of one peer that were asked for or have come, and are not on disk: two batches."""
 MOST_ASKED = 8
 """Messages of the peer that the store or a thread still works on, beside comparisons and batches."""
+TELL_AGAIN_MS = 10_000
+"""Between two times that all that is wanted is told, since the other side seems not to know it."""
+PROVE_EVERY_MS = 300_000
+"""Proofs are shown again so often: one that was lost would leave a circle out of what is compared, unseen."""
 WANT_PATIENCE_MS = 30_000
 """For the other side's first want; without it nothing can be compared."""
 MOST_WAITING = 64
@@ -114,6 +118,8 @@ class Session:
         self._giving: dict[int, tuple[AuthorId, int]] = {}
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
         self._want_until = 0
+        self._tell_again_at = 0
+        self._prove_at: int | None = None
         self._introduced = False
         self._asked = 0
         self._settling = False
@@ -138,7 +144,7 @@ class Session:
             return
         self._want_until = now + WANT_PATIENCE_MS
         self._arrivals.put([self.meeting.device_block], How.FETCHED, ordered=True)
-        self._prove()
+        self._prove(now)
         self._tell_wants()
         if self.meeting.outbound:
             self._comparing.set_due()
@@ -298,7 +304,9 @@ class Session:
         self.out.append(ReadGrants(self.conn))
 
     def circles_changed(self, now: int) -> None:
-        self._prove()
+        self._prove(now)
+        # What the other side has shown may prove more, now that other keys are known.
+        self._verify(None)
         self._go_on(now)
 
     def dropped(self, now: int) -> None:
@@ -314,7 +322,8 @@ class Session:
 
     def deadline(self) -> int | None:
         want = None if self._wanting.ready else self._want_until
-        times = (self._comparing.deadline(), self._fetching.deadline(), want)
+        again = self._tell_again_at if self._comparing.want_was_lost else None
+        times = (self._comparing.deadline(), self._fetching.deadline(), want, self._prove_at, again)
         return min((time for time in times if time is not None), default=None)
 
     def push(self, records: Iterable[RecordFacts], hops: int) -> None:
@@ -359,9 +368,7 @@ class Session:
                     if self._wanting.peer.number > 1:
                         self._comparing.set_due()
             case m.Circles():
-                if self._wanting.verify(message, self._shared.circles):
-                    self._comparing.wants_changed()
-                    self._comparing.set_due()
+                self._verify(message)
             case m.Grants():
                 self._asked += 1
                 self.out.append(OpenGrants(self.conn, message.blocks))
@@ -397,10 +404,31 @@ class Session:
         for message in messages:
             self._say(message)
 
-    def _prove(self) -> None:
+    def _prove(self, now: int, *, again: bool = False) -> None:
         proofs = self._wanting.proofs(self._shared.circles)
+        if proofs is None and again:
+            proofs = self._wanting.proofs_again()
         if proofs is not None:
+            self._prove_at = now + PROVE_EVERY_MS
             self._say(proofs)
+
+    def _verify(self, shown: m.Circles | None) -> None:
+        if self._wanting.verify(shown, self._shared.circles):
+            self._comparing.wants_changed()
+            self._comparing.set_due()
+
+    def _repair(self, now: int) -> None:
+        """Say again what seems to have been lost, or may have been."""
+        if self._comparing.want_was_lost and now >= self._tell_again_at:
+            self._comparing.want_was_lost = False
+            self._tell_again_at = now + TELL_AGAIN_MS
+            for message in self._wanting.tell_again():
+                self._say(message)
+            self._comparing.wants_changed()
+        # A time far ahead was named before the clock was set back.
+        if self._prove_at is not None and not now < self._prove_at <= now + PROVE_EVERY_MS:
+            self._prove_at = now + PROVE_EVERY_MS
+            self._prove(now, again=True)
 
     def _wait_for_devices(self, blocks: Sequence[bytes]) -> None:
         if not blocks:
@@ -433,6 +461,7 @@ class Session:
         if self.closed:
             return
         self._comparing.work(now)
+        self._repair(now)
         self._take_results(now)
         self._store_next()
         self._fetch_next(now)

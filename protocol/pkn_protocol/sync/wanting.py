@@ -46,6 +46,7 @@ class Wanting:
         self.peer = PeerWant()
         self.proven: frozenset[bytes] = frozenset()
         self._shown: tuple[bytes, ...] = ()
+        self._seen: frozenset[bytes] = frozenset()
         self._owners: Mapping[bytes, AuthorId] = {}
         self._refused: dict[RowName, frozenset[Cid]] = {}
         self._refused_count = 0
@@ -71,6 +72,12 @@ class Wanting:
                 return [change]
         return list(whole_want(self.number, wanted, self._pair))
 
+    def tell_again(self) -> list[Want]:
+        """All of it, as the other side seems not to know it."""
+        self.number += 1
+        self._queries.clear()
+        return list(whole_want(self.number, self.wanted, self._pair))
+
     def hear(self, message: Want) -> bool:
         """Whether all of what the other side wants is told now. Raises ChannelError."""
         self.peer = changed_by(self.peer, message)
@@ -87,12 +94,19 @@ class Wanting:
         if not proofs or proofs == self._shown:
             return None
         self._shown = proofs
-        return CirclesShown(proofs[:MOST_PROOFS])
+        return self.proofs_again()
 
-    def verify(self, shown: CirclesShown, circles: Circles) -> bool:
-        """Whether the other side has proven a membership that it had not."""
+    def proofs_again(self) -> CirclesShown | None:
+        """What was shown last; None: nothing was."""
+        return CirclesShown(self._shown[:MOST_PROOFS]) if self._shown else None
+
+    def verify(self, shown: CirclesShown | None, circles: Circles) -> bool:
+        """Whether the other side has proven a membership that it had not. None: what it showed last, now that
+        other keys are known here."""
         role = SERVER if self._meeting.outbound else CLIENT
-        proofs = set(shown.proofs)
+        if shown is not None:
+            self._seen = frozenset(shown.proofs)
+        proofs = self._seen
         proven = {
             tag
             for tag, circle in circles.items()

@@ -58,21 +58,20 @@ class PeerWant:
 
 
 def changed_by(known: PeerWant, message: Want) -> PeerWant:
-    """What the other side wants after its message.
+    """What the other side wants after its message; as before where that changes a version that is not known,
+    since one before it was lost: comparisons are stale then, and the other side tells all anew.
 
     Raises:
-        ChannelError: changes to a version that is not the known one, or too many authors.
+        ChannelError: too many authors.
     """
-    if known.partial:
-        if message.number != known.number:
-            raise ChannelError(CloseCode.BAD_MESSAGE, "a want was not finished before the next")
+    if known.partial and message.number == known.number:
         floors = dict(known.floors)
     elif message.base == 0:
         floors = {}
-    elif message.base == known.number:
+    elif message.base == known.number and not known.partial:
         floors = dict(known.floors)
     else:
-        raise ChannelError(CloseCode.BAD_MESSAGE, "changes to a want that was not told")
+        return known
     for author in message.drop:
         floors.pop(author, None)
     floors.update({entry.author: entry.floor for entry in message.add})

@@ -21,9 +21,11 @@ from pknd.discovery.plan import (
     DIALS_AT_ONCE,
     MOST_TARGETS,
     REFUSED_SECONDS,
+    SHORT_SECONDS,
     Address,
     DialPlan,
     Outcome,
+    is_refusal,
     outcome_of,
 )
 
@@ -351,3 +353,30 @@ def test_who_was_sent_away_since_there_were_too_many_is_not_dialled_soon() -> No
     plans.lost(ADA, 10.0, refused=True)
     assert plans.begin(20.0, nobody) == []
     assert plans.begin(10.0 + REFUSED_SECONDS, nobody)
+
+
+def test_a_peer_whose_connections_end_at_once_is_dialled_ever_later() -> None:
+    plans = plan()
+    plans.add(ADA, [HERE], "mdns", 0.0)
+    now, dials = 0.0, 0
+    while now < 3600:
+        for dial in plans.begin(now, nobody):
+            dials += 1
+            plans.finished(dial, Outcome.CONNECTED, now, device=ADA)
+            plans.lost(ADA, now + 0.1)
+        due = plans.next_due(nobody)
+        assert due is not None
+        now = max(due, now + 0.2)
+    assert dials < 40
+    [dial] = plans.begin(now, nobody)
+    plans.finished(dial, Outcome.CONNECTED, now, device=ADA)
+    plans.lost(ADA, now + SHORT_SECONDS)
+    due = plans.next_due(nobody)
+    assert due is not None
+    assert due <= now + SHORT_SECONDS + FIRST_SECONDS
+
+
+def test_who_is_sent_away_for_good_reason_is_not_dialled_soon() -> None:
+    assert is_refusal(CloseCode.BLOCKED)
+    assert is_refusal(CloseCode.OVER_BUDGET)
+    assert not is_refusal(CloseCode.GOING_AWAY)

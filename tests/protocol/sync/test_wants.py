@@ -55,6 +55,20 @@ def test_what_is_compared_is_the_same_on_both_sides(
     assert set(common(one, told_other, KEY)) == one.keys() & other.keys()
 
 
-def test_changes_to_a_version_that_was_not_told_are_an_error() -> None:
+def test_changes_to_a_version_that_was_not_told_change_nothing_and_a_whole_want_does() -> None:
+    known = changed_by(PeerWant(), m.Want(1, 0, (m.WantEntry(b"1" * 8),)))
+    assert changed_by(known, m.Want(4, 3, (m.WantEntry(b"2" * 8),))) == known
+    assert changed_by(known, m.Want(5, 0, (m.WantEntry(b"3" * 8),))).floors.keys() == {b"3" * 8}
+
+
+def test_a_whole_want_takes_the_place_of_one_whose_end_was_lost() -> None:
+    first, _ = whole_want(1, {AuthorId(b"%032d" % n): None for n in range(5000)}, KEY)
+    known = changed_by(PeerWant(), first)
+    assert known.partial
+    assert changed_by(known, m.Want(2, 1, ())) == known
+    assert changed_by(known, m.Want(3, 0, ())) == PeerWant(3, {})
+
+
+def test_more_authors_than_anybody_has_are_an_error() -> None:
     with pytest.raises(ChannelError):
-        changed_by(PeerWant(), m.Want(3, 2, ()))
+        changed_by(PeerWant(), m.Want(1, 0, tuple(m.WantEntry(b"%08d" % n) for n in range(65_537))))
