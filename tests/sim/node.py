@@ -371,6 +371,7 @@ class Node:
         self._people_are_due = False
         before = self.distances
         self._look_at_people()
+        self.strangers -= self.distances.keys()
         self.store.lift_floors(self._quota)
         if before != self.distances:
             self.world.overlay.people_changed(self.number)

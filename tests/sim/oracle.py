@@ -16,6 +16,7 @@ from tests.sim.people import Ties
 
 HORIZON = 3
 _STANDING = {"profile", "device", "vouch", "retraction"}
+_STRANGER_BYTES = 8 * 1024 * 1024
 _HOUR_MS = 3_600_000
 _AHEAD_MS = 600_000
 
@@ -107,10 +108,13 @@ class Oracle:
             must[other], may[other] = self._of(other, allowed.get(other), now)
         return Expected(must, may)
 
-    def of_stranger(self, other: int, now: int) -> tuple[frozenset[Cid], frozenset[Cid]]:
-        """What a node has of a stranger that it is connected to; nobody here writes so much that a stranger's
-        quota matters."""
-        return self._of(other, None, now)
+    def of_stranger(self, other: int, now: int, met: int) -> tuple[frozenset[Cid], frozenset[Cid]]:
+        """What a node has of a stranger that it is connected to, after it has met so many people. The room was
+        divided among the strangers of the time when a record came: they were no more than all who were met, so
+        that the newest that fit into such a part are there, and older ones may be."""
+        must, may = self._of(other, min(_STRANGER_BYTES, self._max_disk // 10 // max(1, met)), now)
+        everything, passing = self._of(other, None, now)
+        return must, may | everything | passing
 
     def _of(self, other: int, most: int | None, now: int) -> tuple[frozenset[Cid], frozenset[Cid]]:
         must, may, used = set(self._standing[other]), set(), 0
@@ -149,7 +153,7 @@ class Oracle:
             elif other in blocked:
                 must, may = frozenset[Cid](), frozenset[Cid]()
             elif other in connected:
-                must, may = self.of_stranger(other, now)
+                must, may = self.of_stranger(other, now, len(met))
             elif other in met:
                 must, may = frozenset[Cid](), has
             else:

@@ -52,6 +52,8 @@ class Entry:
     asked: int = 0
     """They asked us."""
     asked_again: int = 0
+    is_late: bool = False
+    """The tree brought it after it had been asked for beside it."""
     answering: int = 0
     """We asked them beside the tree: what they send is no sign of a circle."""
 

@@ -80,8 +80,7 @@ class Broadcast:
     def next_wake(self) -> int | None:
         """When `timer` is due."""
         times = [n.flush_at for n in self._neighbours if n.flush_at is not None]
-        if (due := self._missing.next_due()) is not None:
-            times.append(due)
+        times += [due for due in (self._missing.next_due(), self._trees.ways.next_due()) if due is not None]
         return min(times, default=None)
 
     @property
@@ -123,6 +122,8 @@ class Broadcast:
                 self._history.add(name, entry)
             elif entry.fresh is not None or entry.id != fresh.id:
                 continue
+            if entry.state is State.ASKED and sender is not None and not sender.is_eager(fresh.author):
+                self._trees.ways.doubt(name, sender.device, now)
             beside = how is How.FETCHED or entry.state is State.ASKED
             entry.state = State.FETCHED if beside else State.PASSED_ON
             entry.fresh = fresh
@@ -169,6 +170,8 @@ class Broadcast:
             if entry is not None:
                 if entry.state in (State.ASKED, State.FETCHED) or entry.answering & neighbour.bit:
                     late += 1
+                    # Without hops it came beside the tree there too.
+                    entry.is_late |= hops > 0 and neighbour.is_eager(author)
                 else:
                     duplicates += 1
                 entry.known_by |= neighbour.bit
@@ -197,7 +200,7 @@ class Broadcast:
         elif nearest is not None:
             effects += self._trees.shorten(neighbour, author, hops, nearest)
         if (by_tree or late) and neighbour.is_eager(author):
-            self._trees.ways.brought(author)
+            self._trees.ways.brought(author, device)
         return self._done(effects)
 
     def heeds(self, device: DeviceId, author: AuthorId, now: int) -> bool:
@@ -299,6 +302,10 @@ class Broadcast:
             if neighbour.flush_at is not None and neighbour.flush_at <= now:
                 self._flush(neighbour, now, effects)
         self._ask_for_due(now, effects)
+        for doubt in self._trees.ways.doubts_due(now):
+            entry = self._history.get(doubt.name, now)
+            if entry is not None and not entry.is_late:
+                effects += self._trees.missed(doubt.giver, doubt.name.author)
         self._wake = None
         return self._done(effects)
 
@@ -315,8 +322,16 @@ class Broadcast:
         takers = self._neighbours.takers(fresh, entry.known_by)
         eager: list[Neighbour] = []
         if entry.state is State.FETCHED:
-            # Others had it for a while, or the tree is about to bring it: only who lacks it asks.
-            eager = [n for n in takers if not n.speaks]
+            # How far it has come along the tree is not known.
+            entry.hops = None
+            parent = None if how is How.FETCHED else self._trees.ways.parent(fresh.author)
+            # Others had it for a while, or the tree is about to bring it: only who lacks it asks. Yet who gets
+            # the author's records from here alone lacks it as long as was the case here.
+            eager = [
+                n
+                for n in takers
+                if not n.speaks or (parent not in (None, n.device) and n.is_eager(fresh.author))
+            ]
         else:
             eager = [n for n in takers if n.is_eager(fresh.author)]
             if how is How.PUBLISHED and not any(n.speaks for n in eager):
@@ -407,7 +422,7 @@ class Broadcast:
             for name in names:
                 by_author.setdefault(name.author, []).append(name.short)
             for author, shorts in by_author.items():
-                tree = self._trees.asked(neighbour, author, now)
+                tree = self._trees.asked(neighbour, author)
                 if tree is Tree.NOBODY:
                     for short in shorts:
                         self._missing.asked_beside(Name(author, short), device)

@@ -38,16 +38,29 @@ class Trees:
             neighbour.branch.set_eager(author, True, self._tree_of_new_way(neighbour, author))
         neighbour.branch.used(author)
 
-    def asked(self, neighbour: Neighbour, author: AuthorId, now: int) -> Tree:
+    def asked(self, neighbour: Neighbour, author: AuthorId) -> Tree:
         """A neighbour is asked for an author's records: which tree it joins by that."""
         if neighbour.is_eager(author):
             return Tree.NOBODY
         if self._neighbours.has_way(author):
-            tree = self.ways.failed(author, self._neighbours.is_wide(author), now)
+            tree = self.ways.overdue(author, self._neighbours.is_wide(author))
         else:
             tree = self._tree_of_new_way(neighbour, author)
         neighbour.branch.set_eager(author, True, tree)
         return tree
+
+    def missed(self, giver: DeviceId, author: AuthorId) -> list[Effect]:
+        """The tree did not bring what a neighbour had: that one joins it."""
+        neighbour = self._neighbours.get(giver)
+        if neighbour is None or neighbour.is_eager(author) or not self._interests.brings(giver, author):
+            return []
+        if not self.ways.is_broken():
+            return []
+        tree = Tree.EVERYBODY if self._neighbours.is_wide(author) else Tree.AUTHOR
+        if neighbour.branch.shared:
+            tree = Tree.AUTHOR
+        neighbour.branch.set_eager(author, True, tree)
+        return [SendGraft(giver, author, (), tree)]
 
     def gave_nothing(self, neighbour: Neighbour, author: AuthorId) -> None:
         """Who joined by being asked did not answer: it is no way to the author."""
