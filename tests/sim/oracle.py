@@ -109,9 +109,9 @@ class Oracle:
         return Expected(must, may)
 
     def of_stranger(self, other: int, now: int, met: int) -> tuple[frozenset[Cid], frozenset[Cid]]:
-        """What a node has of a stranger that it is connected to, after it has met so many people. The room was
-        divided among the strangers of the time when a record came: they were no more than all who were met, so
-        that the newest that fit into such a part are there, and older ones may be."""
+        """What a node has of a stranger that it is connected to, after it has met so many people. The room
+        was divided among the strangers of the time when a record came: they were no more than all who were
+        met, so that the newest that fit into such a part are there, and older ones may be."""
         must, may = self._of(other, min(_STRANGER_BYTES, self._max_disk // 10 // max(1, met)), now)
         everything, passing = self._of(other, None, now)
         return must, may | everything | passing

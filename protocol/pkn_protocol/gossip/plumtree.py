@@ -325,8 +325,8 @@ class Broadcast:
             # How far it has come along the tree is not known.
             entry.hops = None
             parent = None if how is How.FETCHED else self._trees.ways.parent(fresh.author)
-            # Others had it for a while, or the tree is about to bring it: only who lacks it asks. Yet who gets
-            # the author's records from here alone lacks it as long as was the case here.
+            # Others had it for a while, or the tree is about to bring it: only who lacks it asks. Yet who
+            # gets the author's records from here alone has lacked it as long as we had.
             eager = [
                 n
                 for n in takers
