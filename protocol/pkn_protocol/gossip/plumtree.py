@@ -75,10 +75,10 @@ class Broadcast:
         self._trees = Trees(self._neighbours, interests, self._limits)
         self._patience: float = self._limits.patience
         self._wake: int | None = None
-
-    @property
-    def next_wake(self) -> int | None:
+        self.next_wake: int | None = None
         """When `timer` is due."""
+
+    def _next_due(self) -> int | None:
         times = [n.flush_at for n in self._neighbours if n.flush_at is not None]
         times += [due for due in (self._missing.next_due(), self._trees.ways.next_due()) if due is not None]
         return min(times, default=None)
@@ -448,7 +448,7 @@ class Broadcast:
         self._patience = min(limits.most_patience, max(limits.patience, patience))
 
     def _done(self, effects: list[Effect]) -> Effects:
-        wake = self.next_wake
+        wake = self.next_wake = self._next_due()
         if wake is not None and wake != self._wake:
             self._wake = wake
             effects.append(WakeAt(wake))

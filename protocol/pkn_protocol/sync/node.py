@@ -7,6 +7,7 @@ out in their order. An answer for a connection that is gone is passed over.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError
@@ -51,6 +52,8 @@ class SyncNode:
         # Most inputs concern one connection of many: the others are not asked each time.
         self._touched: dict[ConnectionId, None] = {}
         self._deadlines: dict[ConnectionId, int] = {}
+        # By time, with entries of deadlines that are others by now.
+        self._soonest: list[tuple[int, ConnectionId]] = []
 
     @property
     def connections(self) -> Sequence[ConnectionId]:
@@ -200,7 +203,7 @@ class SyncNode:
     def timer(self, now: int) -> list[Effect]:
         """The time that `WakeAt` named has come."""
         self._wake = None
-        for conn in [conn for conn, deadline in self._deadlines.items() if deadline <= now]:
+        for conn in self._due(now):
             if (session := self._touch(conn)) is not None:
                 session.timer(now)
         spreading = self._spreading.deadline()
@@ -299,12 +302,34 @@ class SyncNode:
             deadline = None if session.closed else session.deadline()
             if deadline is None:
                 self._deadlines.pop(conn, None)
-            else:
+            elif self._deadlines.get(conn) != deadline:
                 self._deadlines[conn] = deadline
+                heappush(self._soonest, (deadline, conn))
         self._touched.clear()
-        times = (*self._deadlines.values(), self._spreading.deadline())
-        wake = min((time for time in times if time is not None), default=None)
+        wake, spreading = self._next_deadline(), self._spreading.deadline()
+        if wake is None or (spreading is not None and spreading < wake):
+            wake = spreading
         if wake is not None and (self._wake is None or max(wake, now) < self._wake):
             self._wake = max(wake, now)
             effects.append(WakeAt(self._wake))
         return effects
+
+    def _due(self, now: int) -> list[ConnectionId]:
+        """The connections whose deadlines have passed."""
+        found: dict[ConnectionId, None] = {}
+        while self._soonest and self._soonest[0][0] <= now:
+            deadline, conn = heappop(self._soonest)
+            if self._deadlines.get(conn) == deadline:
+                # It is put in again, even if it stays the same.
+                del self._deadlines[conn]
+                found[conn] = None
+        return list(found)
+
+    def _next_deadline(self) -> int | None:
+        soonest = self._soonest
+        while soonest and self._deadlines.get(soonest[0][1]) != soonest[0][0]:
+            heappop(soonest)
+        if len(soonest) > 4 * len(self._deadlines) + 16:
+            self._soonest = soonest = [(time, conn) for conn, time in self._deadlines.items()]
+            heapify(soonest)
+        return soonest[0][0] if soonest else None
