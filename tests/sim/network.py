@@ -57,7 +57,7 @@ class Endpoint(Protocol):
 class Connection:
     """Two endpoints: side 0 dialled, side 1 was dialled."""
 
-    __slots__ = ("_free", "_last", "delay", "ends", "network", "nodes", "number", "open", "silent")
+    __slots__ = ("_free", "_last", "delay", "ends", "network", "nodes", "number", "open", "refused", "silent")
 
     def __init__(self, network: Network, number: int, nodes: tuple[int, int], delay: float) -> None:
         self.network = network
@@ -66,6 +66,8 @@ class Connection:
         self.delay = delay
         self.open = True
         self.silent = False
+        self.refused = False
+        """Whether one side sent the other away."""
         self.ends: list[Endpoint | None] = [None, None]
         self._last = [0.0, 0.0]
         self._free = [0.0, 0.0]
@@ -164,8 +166,9 @@ class Network:
     def heal(self) -> None:
         self._sides = None
 
-    def close(self, connection: Connection, side: int) -> None:
-        """One side closes; the other hears of it after a delay."""
+    def close(self, connection: Connection, side: int, *, refused: bool = False) -> None:
+        """One side closes, perhaps since it sends the other away; the other hears of it after a delay."""
+        connection.refused |= refused
         if self._end(connection):
             other = connection.ends[1 - side]
             if other is not None:

@@ -31,6 +31,7 @@ from pkn_protocol.sync.sums import comparison_instant, record_period
 from pkn_protocol.trust.graph import distances
 from pkn_protocol.trust.quotas import Quota, author_quotas, stranger_quota
 from pkn_protocol.trust.vouches import standing_vouches
+from pknd.discovery.plan import is_refusal
 from tests.sim.link import Link
 from tests.sim.network import Connection
 from tests.sim.plan import WALL_START_MS
@@ -133,7 +134,7 @@ class Node:
             if self.by_node.get(link.other) is link:
                 del self.by_node[link.other]
             self._do(self.sync.disconnected(link.number, self.now()))
-            self.world.overlay.ended(self.number, link.other)
+            self.world.overlay.ended(self.number, link.other, refused=link.connection.refused)
 
     def handle(self, link: Link, envelope: m.Envelope) -> None:
         if not link.up or self._sync is None:
@@ -222,7 +223,7 @@ class Node:
         if link is None:
             return
         self.world.meter.closed[f"{effect.code.name}: {effect.reason}"] += 1
-        self.world.network.close(link.connection, link.side)
+        self.world.network.close(link.connection, link.side, refused=is_refusal(effect.code))
         self.lost(link)
 
     def _store(self, effect: e.StoreBatch) -> None:

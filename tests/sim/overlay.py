@@ -28,6 +28,7 @@ HANDSHAKE_DELAYS = 6
 """TCP, TLS 1.3 and hello, proof, welcome: three round trips until both sides are proved."""
 LEARN_AFTER_MS = 3_000.0
 FIRST_RETRY_S = 2.0
+REFUSED_S = 300.0
 MOST_RETRY_S = 120.0
 """After a call that failed or a connection that ended the next is made later, twice as late each time."""
 
@@ -58,11 +59,12 @@ class Overlay:
         for other in sorted({*map(world.number_of.__getitem__, near), *met} - {node}):
             self._do(node, view.candidate(self._candidate(node, other), now))
 
-    def ended(self, node: int, other: int) -> None:
-        """A connection is gone."""
+    def ended(self, node: int, other: int, *, refused: bool) -> None:
+        """A connection is gone; `refused`: one of the two sent the other away."""
         view = self._views.get(node)
         if view is not None:
-            self._do(node, view.disconnected(other, self._now(), self._retry_at(node, other)))
+            retry = self._later(REFUSED_S) if refused else self._retry_at(node, other)
+            self._do(node, view.disconnected(other, self._now(), retry))
 
     def _candidate(self, node: int, other: int) -> Candidate[int]:
         caller, author = self._world.nodes[node], self._world.authors[other].author
@@ -78,7 +80,7 @@ class Overlay:
                 case Disconnect(key=other):
                     link = self._world.nodes[node].by_node.get(other)
                     if link is not None:
-                        self._world.network.close(link.connection, link.side)
+                        self._world.network.close(link.connection, link.side, refused=True)
                         link.broken()
                 case ViewWake(time=time):
                     self._world.events.at(time * 1000, self._woken, node, self._views[node], time)
@@ -147,6 +149,9 @@ class Overlay:
     def _retry_at(self, node: int, other: int) -> float:
         failures = self._failures[(node, other)] = self._failures.get((node, other), -1) + 1
         wait = min(MOST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 16))
+        return self._later(wait)
+
+    def _later(self, wait: float) -> float:
         return self._now() + wait * self._world.random.uniform(0.5, 1.0)
 
     def _now(self) -> float:

@@ -64,7 +64,7 @@ class Settings:
     rewired: float = 0.2
     vouches: int = 8
     hubs: int = 2
-    neighbours: int = 4
+    neighbours: int = 8
     acquainted: float = 0.8
     strangers: float = 0.05
     newcomers: float = 0.03
