@@ -27,6 +27,7 @@ BENCHMARKS = (
     "index",
     "holding",
     "reconciliation",
+    "simulation",
 )
 
 

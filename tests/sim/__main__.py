@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
     from tests.sim.simulation import Simulation
 
     simulation = Simulation(settings)
-    report = simulation.run()
+    report = simulation.run(lambda line: print(line, file=sys.stderr, flush=True))
     text = json.dumps(report, indent=1)
     print(text)
     if path is not None:
@@ -96,10 +96,16 @@ def main(arguments: list[str]) -> int:
             name,
             meter=simulation.meter,
             wide=simulation.wide(),
-            delay_ms=simulation.network.undisturbed_delay(),
+            delay_ms=simulation.network.mean_delay(),
             nodes=settings.nodes,
         ):
             print(drawn, file=sys.stderr)
+    for figure in report["figures"]:
+        verdict = {True: "met", False: "missed", None: "not measured"}[figure["met"]]
+        value = "-" if figure["value"] is None else f"{figure['value']:.2f}"
+        print(f"{figure['name']}: {value}, at most {figure['limit']:.2f}: {verdict}", file=sys.stderr)
+    if not report["right"]:
+        print(f"not all nodes hold what they should: seed {settings.seed}", file=sys.stderr)
     return 0 if report["right"] else 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, log2
 from statistics import mean, median
@@ -26,6 +26,8 @@ class Journey:
     written: float
     wanted_by: set[int]
     arrived: dict[int, tuple[float, int]] = field(default_factory=dict)
+    full: int = 0
+    """How often it was received in full."""
 
     def without_stopped(self, stops: Mapping[int, Sequence[float]]) -> None:
         """Take out who stopped between its writing and its arrival: the network is not to blame for that."""
@@ -64,8 +66,6 @@ class Meter:
         self.new = 0
         """Records that were new where they arrived."""
         self.new_bytes = 0
-        self.live_full = 0
-        self.live_new = 0
         self.journeys: dict[Cid, Journey] = {}
         self.stops: dict[int, list[float]] = {}
         self.connections = 0
@@ -80,8 +80,9 @@ class Meter:
     def received(self, record: Record) -> None:
         """A record came in full, known or not."""
         self.full += 1
-        if record.id in self.journeys:
-            self.live_full += 1
+        journey = self.journeys.get(record.id)
+        if journey is not None:
+            journey.full += 1
 
     def arrived(self, record: Record, node: int, source: int | None, now: float) -> None:
         """A record is new at a node, and in its store."""
@@ -89,7 +90,6 @@ class Meter:
         self.new_bytes += len(record.block)
         journey = self.journeys.get(record.id)
         if journey is not None:
-            self.live_new += 1
             hops = 0 if source is None else journey.arrived.get(source, (0.0, 0))[1]
             journey.arrived[node] = (now, hops + 1)
 
@@ -113,6 +113,7 @@ class Spread:
     records: int
     wanted_by_mean: float
     rounds_median: float
+    rounds_of_nine_in_ten: float
     rounds_worst: float
     hops_median: float
     hops_worst: float
@@ -120,7 +121,8 @@ class Spread:
 
 
 def spread(journeys: Sequence[Journey], delay_ms: float) -> Spread | None:
-    """Rounds are times in mean delays of a message; None where there is nothing to measure."""
+    """Rounds are times in mean delays of a message, with those that losses cause; None where there is nothing
+    to measure."""
     if not journeys:
         return None
     times = [journey.time_to_reach() for journey in journeys]
@@ -129,11 +131,21 @@ def spread(journeys: Sequence[Journey], delay_ms: float) -> Spread | None:
         records=len(journeys),
         wanted_by_mean=mean(len(journey.wanted_by) for journey in journeys),
         rounds_median=median(times) / delay_ms,
+        rounds_of_nine_in_ten=sorted(times)[len(times) * 9 // 10] / delay_ms,
         rounds_worst=max(times) / delay_ms,
         hops_median=median(hops),
         hops_worst=max(hops),
         seconds_median=median(times) / 1000,
     )
+
+
+def receptions(journeys: Iterable[Journey]) -> float:
+    """How often those who got a record from others got it in full, in the mean."""
+    full = new = 0
+    for journey in journeys:
+        full += journey.full
+        new += len(journey.arrived) - 1
+    return full / max(1, new)
 
 
 def rounds_limit(nodes: int) -> float:

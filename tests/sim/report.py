@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pkn_protocol.records.ids import cid_text
-from tests.sim.measure import Spread, rounds_limit, spread
+from tests.sim.measure import Spread, receptions, rounds_limit, spread
 from tests.sim.oracle import Verdict
 from tests.sim.settings import MINUTE_MS
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
 _MOST_SHOWN = 5
+MOST_BYTES = 1.3
+MOST_RECEPTIONS = 1.2
 
 
 def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
     starts = [partition.start * MINUTE_MS for partition in world.settings.partitions]
     quiet = [journey for journey in meter.settled() if not journey.is_disturbed_by(starts)]
     hubs = world.plan.ties.hubs
-    delay = network.undisturbed_delay()
+    delay = network.mean_delay()
     total = sum(meter.bytes.values())
     return {
         "right": not wrong,
@@ -41,7 +43,7 @@ def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
         },
         "rounds": {
             "round_ms": round(delay, 1),
-            "mean_delay_with_losses_ms": round(network.mean_delay(), 1),
+            "without_losses_ms": round(network.undisturbed_delay(), 1),
             "limit": round(rounds_limit(nodes), 2),
             "wanted_by_all": _spread(spread([j for j in quiet if j.origin in hubs], delay)),
             "wanted_by_some": _spread(spread([j for j in quiet if j.origin not in hubs], delay)),
@@ -57,7 +59,10 @@ def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
         },
         "receptions": {
             "all": round(meter.full / max(1, meter.new), 4),
-            "written_during_the_run": round(meter.live_full / max(1, meter.live_new), 4),
+            "written_during_the_run": round(receptions(meter.journeys.values()), 4),
+            "written_after_two_minutes": round(
+                receptions(j for j in meter.journeys.values() if j.written >= 2 * MINUTE_MS), 4
+            ),
         },
         "network": {
             "messages": dict(meter.messages.most_common()),
@@ -69,6 +74,35 @@ def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
             "closed_by_machines": dict(meter.closed.most_common()),
         },
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One that has a limit. `value` None: there was nothing to measure, or it never came to an end."""
+
+    name: str
+    value: float | None
+    limit: float
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.value is None else self.value <= self.limit
+
+
+def figures(found: Mapping[str, Any]) -> list[Figure]:
+    """What a report says of the figures that broadcast is to keep to."""
+    rounds = found["rounds"]
+    wide = rounds["wanted_by_all"] or {}
+    return [
+        Figure("rounds to reach 99 %, median", wide.get("rounds_median"), rounds["limit"]),
+        Figure("bytes sent for one of new records", found["bytes"]["ratio"], MOST_BYTES),
+        Figure("receptions of a record in full, mean", found["receptions"]["all"], MOST_RECEPTIONS),
+        Figure(
+            "the same of those written during the run",
+            found["receptions"]["written_during_the_run"],
+            MOST_RECEPTIONS,
+        ),
+    ]
 
 
 def _spread(found: Spread | None) -> dict[str, Any] | None:

@@ -69,8 +69,8 @@ class Settings:
     strangers: float = 0.05
     newcomers: float = 0.03
     before: int = 8
-    live: float = 2.0
-    hub_live: int = 8
+    live: float = 3.0
+    hub_live: int = 20
     retracted: float = 0.05
     expiring: float = 0.05
     versions: float = 0.1

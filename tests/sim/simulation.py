@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
@@ -28,7 +28,7 @@ from tests.sim.oracle import Oracle, Verdict, horizon
 from tests.sim.overlay import Overlay
 from tests.sim.people import Author, Texts
 from tests.sim.plan import Act, Restart, make_plan
-from tests.sim.report import report
+from tests.sim.report import figures, report
 from tests.sim.settings import MINUTE_MS, Settings
 from tests.sim.writer import Writer
 
@@ -127,8 +127,8 @@ class Simulation:
 
     # The run
 
-    def run(self) -> dict[str, Any]:
-        """Run to the end and say what was found.
+    def run(self, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """Run to the end and say what was found; `progress` is told once a virtual minute how far it is.
 
         The end is reached when all nodes hold what they should, or when the time to settle is over.
         """
@@ -144,15 +144,21 @@ class Simulation:
             self.events.at(partition.start * MINUTE_MS, self._divide, sides)
             self.events.at((partition.start + partition.minutes) * MINUTE_MS, self._heal)
         live = settings.minutes * MINUTE_MS
-        self.events.run_until(live)
+        tell = progress or (lambda line: None)
+        while self.events.now < live:
+            self.events.run_until(min(live, self.events.now + _LOOK_EVERY_MS))
+            tell(self._how_far())
         latest = live + settings.settle_minutes * MINUTE_MS
         verdicts = self.verdicts()
         while self.events.now < latest and not all(verdict.right for verdict in verdicts):
             self.events.run_until(min(latest, self.events.now + _LOOK_EVERY_MS))
             verdicts = self.verdicts()
+            tell(f"{self._how_far()}, {sum(not verdict.right for verdict in verdicts)} nodes not right yet")
         found = report(self, [verdict for verdict in verdicts if not verdict.right])
+        kept_to = [{**asdict(figure), "met": figure.met} for figure in figures(found)]
         return {
             "settings": asdict(settings),
+            "figures": kept_to,
             **found,
             "last_comparisons": self._compare_once_more(),
             "cost": {
@@ -163,6 +169,10 @@ class Simulation:
                 "resident_mib": _resident_mib(),
             },
         }
+
+    def _how_far(self) -> str:
+        spent = time.perf_counter() - self._began
+        return f"minute {self.events.now / MINUTE_MS:.0f}: {self.events.done} events, {spent:.0f} s"
 
     def _compare_once_more(self) -> dict[str, int]:
         """Go on until every connection has been compared again, and count what that found."""

@@ -19,7 +19,15 @@ from tests.sim.simulation import Simulation
 
 SEED = int(os.environ.get("PKN_SIM_SEED", "1"))
 """Another seed can be given from outside; what a test says on failure names it."""
-HARD = Settings(seed=SEED, loss=0.1, churn=0.2, partitions=(Partition(3.0, 2.0), Partition(6.0, 1.0, 3)))
+HARD = Settings(
+    seed=SEED,
+    loss=0.1,
+    churn=0.2,
+    live=2.0,
+    hub_live=8,
+    before=6,
+    partitions=(Partition(3.0, 2.0), Partition(6.0, 1.0, 3)),
+)
 RUN = [sys.executable, "-m", "tests.sim"]
 
 
@@ -29,7 +37,12 @@ def assert_in_step(simulation: Simulation, report: dict[str, Any]) -> None:
     assert report["right"], f"{again}\n{json.dumps(report['wrong'], indent=1)}"
     assert report["last_comparisons"]["differences"] == 0, again
     assert report["last_comparisons"]["connections"] > settings.nodes / 2, again
-    assert report["network"]["closed_by_machines"] == {}, again
+    # Who is blocked is sent away when it comes, and nobody for any other reason.
+    assert report["network"]["closed_by_machines"].keys() <= {"BLOCKED: not welcome here"}, again
+    assert sum(report["network"]["closed_by_machines"].values()) <= settings.nodes // 10, again
+    # Broadcast does most of the work, whatever happens meanwhile; how well is for `make bench` to say.
+    assert report["receptions"]["all"] < 1.5, again
+    assert report["rounds"]["wanted_by_all"]["hops_median"] <= report["rounds"]["limit"], again
 
 
 def test_two_hundred_nodes_end_with_exactly_what_their_horizon_and_quotas_admit() -> None:
