@@ -170,7 +170,6 @@ class Broadcast:
             if entry is not None:
                 if entry.state in (State.ASKED, State.FETCHED) or entry.answering & neighbour.bit:
                     late += 1
-                    # Without hops it came beside the tree there too.
                     entry.is_late |= hops > 0 and neighbour.is_eager(author)
                 else:
                     duplicates += 1
@@ -199,7 +198,8 @@ class Broadcast:
             effects += self._trees.prune(neighbour, author, now)
         elif nearest is not None:
             effects += self._trees.shorten(neighbour, author, hops, nearest)
-        if (by_tree or late) and neighbour.is_eager(author):
+        # Without hops a late one came beside the tree there too.
+        if (by_tree or (late and hops)) and neighbour.is_eager(author):
             self._trees.ways.brought(author, device)
         return self._done(effects)
 
