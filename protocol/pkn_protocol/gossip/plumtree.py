@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from pkn_protocol.channel.messages import MOST_FETCHED, Tree
+from pkn_protocol.channel.messages import Tree
+from pkn_protocol.gossip.asking import Asking
 from pkn_protocol.gossip.effects import (
     Charge,
     CompareDue,
@@ -29,7 +30,6 @@ from pkn_protocol.gossip.effects import (
     Effects,
     Fresh,
     Interests,
-    SendGraft,
     WakeAt,
 )
 from pkn_protocol.gossip.history import Entry, History, Name, State
@@ -37,12 +37,11 @@ from pkn_protocol.gossip.limits import BroadcastLimits
 from pkn_protocol.gossip.missing import MissingRecords
 from pkn_protocol.gossip.neighbour import Neighbour
 from pkn_protocol.gossip.neighbours import Neighbours
-from pkn_protocol.gossip.parcels import Parcels, announcements, next_hop
+from pkn_protocol.gossip.parcels import Parcels
+from pkn_protocol.gossip.telling import Telling
 from pkn_protocol.gossip.trees import Trees
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, ShortId, short_id
 from pkn_protocol.sync.spreading import How
-
-_LONGER, _SHORTER = 1.2, 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +72,17 @@ class Broadcast:
         self._history = History(self._limits)
         self._missing = MissingRecords(self._limits)
         self._trees = Trees(self._neighbours, interests, self._limits)
-        self._patience: float = self._limits.patience
+        self._telling = Telling(self._neighbours, self._history, interests, chance, self._limits)
+        self._asking = Asking(
+            self._neighbours, self._history, self._missing, self._trees, chance, self._limits
+        )
         self._wake: int | None = None
         self.next_wake: int | None = None
         """When `timer` is due."""
 
     def _next_due(self) -> int | None:
-        times = [n.flush_at for n in self._neighbours if n.flush_at is not None]
-        times += [due for due in (self._missing.next_due(), self._trees.ways.next_due()) if due is not None]
-        return min(times, default=None)
+        times = (self._telling.next_due(), self._missing.next_due(), self._trees.ways.next_due())
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def counts(self) -> Counts:
@@ -193,7 +194,7 @@ class Broadcast:
         if by_tree:
             self._trees.brought(neighbour, author)
         if by_tree or asked or late:
-            self._learn_patience(in_vain=late > by_tree + asked)
+            self._asking.learn_patience(in_vain=late > by_tree + asked)
         if duplicates > by_tree and neighbour.speaks:
             effects += self._trees.prune(neighbour, author, now)
         elif nearest is not None:
@@ -242,7 +243,7 @@ class Broadcast:
             elif not heeded:
                 ignored += 1
             elif short not in held:
-                wait = int(self._patience * (1 + self._chance())) if has_way else 0
+                wait = self._asking.wait() if has_way else 0
                 due = now + wait
                 excess += not self._missing.announce(name, neighbour, hops, now, due)
         if longer is not None and heeded and (parent := self._neighbours.get(longer.by)) is not None:
@@ -251,7 +252,7 @@ class Broadcast:
             effects.append(Charge(device, "announced what nobody asks it for", ignored))
         if excess:
             effects += [Charge(device, "announced more than it gave", excess), CompareDue(device)]
-        self._ask_for_due(now, effects)
+        self._asking.ask(now, effects)
         return self._done(effects)
 
     def graft_received(
@@ -283,7 +284,7 @@ class Broadcast:
             parcels.add(device, entry.fresh, entry.hops)
         effects: list[Effect] = list(parcels.pushes())
         if joins:
-            self._tell_missed(neighbour, now, effects)
+            self._telling.tell_missed(neighbour, now, effects)
         if refused:
             effects.append(Charge(device, "asked for what it was not told", refused))
         return self._done(effects)
@@ -298,14 +299,9 @@ class Broadcast:
     def timer(self, now: int) -> Effects:
         """Tell the ids that have gathered; ask for what did not come."""
         effects: list[Effect] = []
-        for neighbour in self._neighbours:
-            if neighbour.flush_at is not None and neighbour.flush_at <= now:
-                self._flush(neighbour, now, effects)
-        self._ask_for_due(now, effects)
-        for doubt in self._trees.ways.doubts_due(now):
-            entry = self._history.get(doubt.name, now)
-            if entry is not None and not entry.is_late:
-                effects += self._trees.missed(doubt.giver, doubt.name.author)
+        self._telling.tell(now, effects)
+        self._asking.ask(now, effects)
+        self._asking.look_at_doubts(now, effects)
         self._wake = None
         return self._done(effects)
 
@@ -341,26 +337,11 @@ class Broadcast:
             entry.known_by |= neighbour.bit
             parcels.add(neighbour.device, fresh, entry.hops)
         rest = [n for n in takers if not entry.known_by & n.bit]
-        for neighbour in self._to_tell(rest, fresh.author, parcels, now):
+        for neighbour in self._telling.chosen(rest, fresh.author, parcels, now):
             is_awaited = how is not How.FETCHED and (
                 neighbour.is_eager(fresh.author) or not self._trees.ways.is_known(fresh.author)
             )
-            self._queue(neighbour, name, is_awaited, now, effects)
-
-    def _to_tell(
-        self, neighbours: list[Neighbour], author: AuthorId, parcels: Parcels, now: int
-    ) -> list[Neighbour]:
-        """Those in the tree, those along whom it may grow, and a few others by chance, the same for all
-        records that came together."""
-        told = [n for n in neighbours if n.is_new(now) or n.is_eager(author)]
-        others = [n for n in neighbours if not (n.is_new(now) or n.is_eager(author))]
-        chosen = parcels.told.setdefault(author, set())
-        few = [n for n in others if n.device in chosen]
-        others = [n for n in others if n.device not in chosen]
-        while others and len(few) < self._limits.lazy:
-            few.append(others.pop(int(self._chance() * len(others))))
-            chosen.add(few[-1].device)
-        return told + few
+            self._telling.put(neighbour, name, is_awaited, now, effects)
 
     def _begin_tree(self, author: AuthorId, takers: list[Neighbour]) -> list[Neighbour]:
         """The first neighbours of a tree: a few by chance."""
@@ -370,82 +351,6 @@ class Broadcast:
             chosen.append(rest.pop(int(self._chance() * len(rest))))
         self._trees.begin(author, chosen)
         return chosen
-
-    def _tell_missed(self, neighbour: Neighbour, now: int, effects: list[Effect]) -> None:
-        """Who joins the tree had no way to what went by just before, or heard of a part alone."""
-        for name, entry in self._history.newest(now - self._limits.missed_for, self._limits.missed):
-            if (
-                entry.fresh is not None
-                and not (entry.known_by | entry.told) & neighbour.bit
-                and self._interests.takes(neighbour.device, entry.fresh)
-            ):
-                self._queue(neighbour, name, True, now, effects)
-
-    def _queue(
-        self, neighbour: Neighbour, name: Name, is_awaited: bool, now: int, effects: list[Effect]
-    ) -> None:
-        if len(neighbour.queue) >= self._limits.queued_each:
-            neighbour.queue.clear()
-            neighbour.flush_at = None
-            effects.append(CompareDue(neighbour.device))
-            return
-        neighbour.queue[name] = None
-        if neighbour.is_new(now) or is_awaited:
-            neighbour.flush_at = now
-        elif neighbour.flush_at is None:
-            neighbour.flush_at = now + int(self._limits.announce_after * (1 + self._chance()))
-
-    def _flush(self, neighbour: Neighbour, now: int, effects: list[Effect]) -> None:
-        found: dict[tuple[AuthorId, int], list[ShortId]] = {}
-        for name in neighbour.queue:
-            entry = self._history.get(name, now)
-            if entry is None or entry.fresh is None or entry.known_by & neighbour.bit:
-                continue
-            entry.told |= neighbour.bit
-            found.setdefault((name.author, next_hop(entry.hops)), []).append(name.short)
-        neighbour.queue.clear()
-        neighbour.flush_at = None
-        if found and neighbour.settled_at is None:
-            neighbour.settled_at = now + self._limits.new_for
-        effects += announcements(neighbour.device, found)
-
-    def _ask_for_due(self, now: int, effects: list[Effect]) -> None:
-        due = self._missing.due(now, max(self._limits.graft_again, int(3 * self._patience)))
-        for device, author in due.no_way:
-            if (neighbour := self._neighbours.get(device)) is not None:
-                self._trees.gave_nothing(neighbour, author)
-        for device, names in due.asks.items():
-            neighbour = self._neighbours.get(device)
-            if neighbour is None:
-                continue
-            by_author: dict[AuthorId, list[ShortId]] = {}
-            for name in names:
-                by_author.setdefault(name.author, []).append(name.short)
-            for author, shorts in by_author.items():
-                tree = self._trees.asked(neighbour, author)
-                if tree is Tree.NOBODY:
-                    for short in shorts:
-                        self._missing.asked_beside(Name(author, short), device)
-                effects += (
-                    SendGraft(device, author, tuple(shorts[at : at + MOST_FETCHED]), tree)
-                    for at in range(0, len(shorts), MOST_FETCHED)
-                )
-        for device, names in due.in_vain.items():
-            neighbour = self._neighbours.get(device)
-            if neighbour is None:
-                continue
-            effects.append(Charge(device, "announced what it did not give", len(names)))
-            neighbour.undelivered += len(names)
-            if neighbour.undelivered >= self._limits.undelivered:
-                neighbour.undelivered = 0
-                neighbour.ignored_until = now + self._limits.ignored_for
-
-    def _learn_patience(self, *, in_vain: bool) -> None:
-        """Settles where one message in ten brings what is there already: asking sooner would cost more, and
-        later would leave records waiting that the tree has lost."""
-        limits = self._limits
-        patience = self._patience * (_LONGER if in_vain else _SHORTER)
-        self._patience = min(limits.most_patience, max(limits.patience, patience))
 
     def _done(self, effects: list[Effect]) -> Effects:
         wake = self.next_wake = self._next_due()
