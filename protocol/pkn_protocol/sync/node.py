@@ -26,7 +26,8 @@ from pkn_protocol.sync.facts import (
     Stored,
 )
 from pkn_protocol.sync.rows import Key
-from pkn_protocol.sync.session import Session, Shared
+from pkn_protocol.sync.session import Session
+from pkn_protocol.sync.shared import Shared
 from pkn_protocol.sync.spreading import (
     CompareDue,
     Eager,

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
-from pkn_protocol.records.ids import AuthorId, Cid, ShortId, dag_cbor_cid
+from pkn_protocol.records.ids import AuthorId, Cid, ShortId
 from pkn_protocol.sync.arrivals import Arrivals
 from pkn_protocol.sync.compare import Ended
 from pkn_protocol.sync.comparing import COMPARISON_MESSAGES, Comparing
@@ -33,9 +32,7 @@ from pkn_protocol.sync.effects import (
 )
 from pkn_protocol.sync.facts import (
     PUBLIC_SCOPE,
-    Circles,
     ConnectionId,
-    Horizon,
     Meeting,
     Progress,
     RecordFacts,
@@ -44,12 +41,13 @@ from pkn_protocol.sync.facts import (
     RowsRead,
     Stored,
 )
-from pkn_protocol.sync.fetching import Claims, Fetching
+from pkn_protocol.sync.fetching import Fetching
+from pkn_protocol.sync.parts import in_parts
 from pkn_protocol.sync.rows import Key
+from pkn_protocol.sync.shared import Shared
 from pkn_protocol.sync.spreading import How
-from pkn_protocol.sync.sums import period_of
-from pkn_protocol.sync.wanting import MOST_REFUSED, Wanting, wanted_from
-from pkn_protocol.sync.wants import Wanted
+from pkn_protocol.sync.untaken import Untaken
+from pkn_protocol.sync.wanting import Wanting
 
 MOST_UNSTORED = 2048
 """Records of one peer that were asked for or have come, and are not on disk: two batches."""
@@ -61,35 +59,12 @@ PROVE_EVERY_MS = 300_000
 """Proofs are shown again so often: one that was lost would leave a circle out of what is compared, unseen."""
 WANT_PATIENCE_MS = 30_000
 """For the other side's first want; without it nothing can be compared."""
-MOST_WAITING = 64
-"""Records by devices that are not known yet; standing records of their authors may be on their way."""
 PASSED_OVER_MS = 1000
 """After which it is looked whether what others were to bring has come; doubled while it has not."""
 MOST_FRUITLESS = 6
 """Doublings: about a minute, when the claims of others have ended."""
 _REASON_CHARS = 200
-MOST_STRAYS = 4096
-"""Ids of further such records, which are fetched again when there is room."""
 UNKNOWN_DEVICE = "its device is not known"
-
-
-@dataclass(slots=True)
-class Shared:
-    """What all connections of a node have in common."""
-
-    horizon: Horizon
-    circles: Circles
-    claims: Claims = field(default_factory=Claims)
-    _near: tuple[Horizon, Wanted] | None = None
-
-    def wanted_from(self, author: AuthorId) -> Wanted:
-        """What is wanted of a peer; one mapping for all peers that everybody is wanted of."""
-        horizon = self.horizon
-        if author not in horizon.distances or author in horizon.blocked:
-            return wanted_from(horizon, author)
-        if self._near is None or self._near[0] is not horizon:
-            self._near = horizon, wanted_from(horizon, author)
-        return self._near[1]
 
 
 class Session:
@@ -112,9 +87,7 @@ class Session:
         self._comparing = Comparing(conn, meeting, self._wanting, self.out, self._numbers)
         self._fetching = Fetching(shared.claims)
         self._arrivals = Arrivals()
-        self._waiting: dict[bytes, None] = {}
-        self._strays: dict[Cid, None] = {}
-        self._refused: set[Cid] = set()
+        self._untaken = Untaken()
         self._giving: dict[int, tuple[AuthorId, int]] = {}
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
         self._want_until = 0
@@ -245,10 +218,8 @@ class Session:
             own = self.meeting.pair.hash(self.meeting.author)
             for part in in_parts(outcome.retractions):
                 self._say(m.Push(own, part))
-        if any(record.standing for record in outcome.added) and self._waiting:
-            waiting, self._waiting = tuple(self._waiting), {}
-            self._strays.clear()
-            self._arrivals.put(waiting, How.PUSHED, ordered=True)
+        if any(record.standing for record in outcome.added) and self._untaken.waits:
+            self._arrivals.put(self._untaken.try_again(), How.PUSHED, ordered=True)
         self._wait_for_devices(outcome.unknown)
         if outcome.fault is not None:
             self._close(outcome.fault.code, outcome.fault.reason)
@@ -261,18 +232,7 @@ class Session:
         What was refused is left out of the sums by the other side for as long as the connection lasts; so it
         is here.
         """
-        waited = bool(self._waiting or self._strays)
-        if waited:
-            for record in records:
-                self._waiting.pop(record.block, None)
-                self._strays.pop(record.id, None)
-        if not self._refused:
-            return waited
-        places = {
-            record.id: RowName(record.scope, record.author, period_of(record.standing, record.time))
-            for record in records
-            if record.id in self._refused
-        }
+        waited, places = self._untaken.now_held(records)
         if places:
             with _Fault(self):
                 self._wanting.refuse(places)
@@ -433,26 +393,15 @@ class Session:
     def _wait_for_devices(self, blocks: Sequence[bytes]) -> None:
         if not blocks:
             return
-        if not self._waiting:
+        if not self._untaken.waits:
             # A comparison that is under way may have been made before the device was known there.
             self._refuse_waiting_at = self._settled + (2 if self._settling else 1)
-        for block in blocks:
-            if len(self._waiting) < MOST_WAITING:
-                self._waiting[block] = None
-            elif len(self._strays) < MOST_STRAYS and block not in self._waiting:
-                self._strays[dag_cbor_cid(block)] = None
+        self._untaken.wait(blocks)
         # Their devices are standing records, which a comparison finds.
         self._comparing.set_due()
 
-    def _refuse_unknown(self) -> None:
-        ids = (*map(dag_cbor_cid, self._waiting), *self._strays)
-        self._waiting.clear()
-        self._strays.clear()
-        self._refuse(ids, UNKNOWN_DEVICE)
-
     def _refuse(self, ids: Sequence[Cid], reason: str) -> None:
-        room = max(0, MOST_REFUSED - len(self._refused))
-        self._refused.update(ids[:room])
+        self._untaken.refuse(ids)
         for at in range(0, len(ids), m.MOST_FETCHED):
             self._say(m.Refused(tuple(ids[at : at + m.MOST_FETCHED]), reason[:_REASON_CHARS]))
 
@@ -500,9 +449,13 @@ class Session:
             return
         self._settling = False
         self._settled += 1
-        if self._waiting and self._settled >= self._refuse_waiting_at and not self._fetching.passed_over:
+        if (
+            self._untaken.waits
+            and self._settled >= self._refuse_waiting_at
+            and not self._fetching.passed_over
+        ):
             # All that the peer has was fetched, and nothing says whose these devices are.
-            self._refuse_unknown()
+            self._refuse(self._untaken.give_up(), UNKNOWN_DEVICE)
         if self._compare_again:
             self._compare_again = False
             self._comparing.set_due()
@@ -539,17 +492,3 @@ class _Fault:
             self._session.fail(error)
             return True
         return False
-
-
-def in_parts(blocks: Sequence[bytes]) -> Iterable[tuple[bytes, ...]]:
-    """Blocks in messages of bounded size."""
-    part: list[bytes] = []
-    size = 0
-    for block in blocks:
-        if part and (size + len(block) > m.MOST_RECORD_BYTES or len(part) >= m.MOST_FETCHED):
-            yield tuple(part)
-            part, size = [], 0
-        part.append(block)
-        size += len(block)
-    if part:
-        yield tuple(part)
