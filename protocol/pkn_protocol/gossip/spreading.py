@@ -161,7 +161,9 @@ class TreeSpreading:
         if device is None:
             return ()
         hops = self._hops.get(conn, {}).pop(author, 0)
-        return self._spreads(self._machine.announce_received(device, author, asked, hops, now, held), now)
+        # What is being fetched comes without being asked for here; if not, a comparison tells.
+        here = {short for short in asked if short in held or self._asked.is_coming(author, short, now)}
+        return self._spreads(self._machine.announce_received(device, author, asked, hops, now, here), now)
 
     def timer(self, now: int) -> Sequence[Spread]:
         return self._spreads(self._machine.timer(now), now)

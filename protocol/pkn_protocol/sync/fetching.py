@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pkn_protocol.channel.messages import MOST_FETCHED, Fetch, ShortIds
-from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid, ShortId
+from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid, ShortId, short_id
 from pkn_protocol.sync.compare import LackingRow
 from pkn_protocol.sync.facts import Progress
 from pkn_protocol.sync.sums import STANDING_PERIOD
@@ -22,6 +22,10 @@ CLAIM_MS = 60_000
 """A record that was asked of one peer is not asked of another for so long: more than a request may take,
 little enough that what a peer promised and did not give is had elsewhere."""
 
+COME_MS = 60_000
+MOST_COME = 16_384
+"""Records that came lately, and need not be fetched though a comparison before found them lacking."""
+
 Name: TypeAlias = tuple[AuthorId, bytes]
 """A record by its author and short id, or whole id."""
 
@@ -32,6 +36,27 @@ class Claims:
     def __init__(self) -> None:
         # In the order in which they end.
         self._until: dict[Name, int] = {}
+        self._come: OrderedDict[Name, int] = OrderedDict()
+
+    def is_claimed(self, name: Name, now: int) -> bool:
+        """Whether it is on its way already."""
+        return self._until.get(name, 0) > now
+
+    def came(self, records: Iterable[tuple[AuthorId, Cid]], now: int) -> None:
+        """Records are on disk, whoever brought them."""
+        for author, cid in records:
+            self._come[(author, short_id(cid))] = now + COME_MS
+        while self._come:
+            name, until = next(iter(self._come.items()))
+            if until > now and len(self._come) <= MOST_COME:
+                break
+            del self._come[name]
+
+    def has_come(self, name: Name, now: int) -> bool:
+        """Whether it has come since a comparison may have missed it."""
+        author, ref = name
+        short = short_id(Cid(ref)) if len(ref) == CID_BYTES else ref
+        return self._come.get((author, short), 0) > now
 
     def claim(self, name: Name, now: int) -> bool:
         """False: it is on its way already."""
@@ -48,6 +73,7 @@ class Claims:
     def forget(self, authors: Collection[AuthorId]) -> None:
         """What came of these is not kept any more: wanted again, it is to be fetched again."""
         if authors:
+            self._come.clear()
             self._until = {name: until for name, until in self._until.items() if name[0] not in authors}
 
     def release(self, names: Sequence[Name]) -> None:
@@ -190,6 +216,8 @@ class Fetching:
             name = entry.names[entry.at]
             entry.at += 1
             self._queued -= 1
+            if self._claims.has_come((entry.author, name), now):
+                continue
             if self._claims.claim((entry.author, name), now):
                 most -= 1
                 yield entry, name

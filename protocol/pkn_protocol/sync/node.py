@@ -143,6 +143,7 @@ class SyncNode:
         session = self._sessions.get(conn)
         how = How.FETCHED if session is None else session.how(number)
         near = self._shared.horizon.distances
+        self._shared.claims.came(((record.author, record.id) for record in outcome.added), now)
         # What strangers say is kept apart: it is not passed on.
         relayed = [record for record in outcome.added if record.author in near]
         if relayed:
@@ -229,6 +230,9 @@ class SyncNode:
     def brings(self, conn: ConnectionId, author: AuthorId) -> bool:
         session = self._session(conn)
         return session is not None and session.brings(author)
+
+    def is_coming(self, author: AuthorId, short: ShortId, now: int) -> bool:
+        return self._shared.claims.is_claimed((author, short), now)
 
     def hash_of(self, conn: ConnectionId, author: AuthorId) -> bytes:
         return self._sessions[conn].meeting.pair.hash(author)

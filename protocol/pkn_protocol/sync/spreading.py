@@ -77,6 +77,10 @@ class Neighbours(Protocol):
         """Whether an author is wanted here of the neighbour, and by it too."""
         ...
 
+    def is_coming(self, author: AuthorId, short: ShortId, now: int) -> bool:
+        """Whether a record is being fetched, over whichever connection."""
+        ...
+
     def hash_of(self, conn: ConnectionId, author: AuthorId) -> bytes:
         """How an author is called on a connection."""
         ...

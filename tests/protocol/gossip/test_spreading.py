@@ -115,3 +115,23 @@ def test_with_lost_messages_all_is_everywhere_in_the_end(seed: int) -> None:
         world.random.choice(mesh).publish(number=number)
         world.run(1_000)
     assert world.run(10 * MINUTE, until=lambda: all(same(mesh[0], node) for node in mesh[1:])), seed
+
+
+def test_a_newcomer_who_meets_many_gets_what_they_hold_about_once() -> None:
+    """What one brings by a comparison is announced by the others, and the other way round."""
+    world = World(seed=6)
+    mesh = nodes(world, 5)
+    for number in range(5):
+        for count in range(60):
+            mesh[number].publish(number=100 * number + count)
+        world.run(3_000)
+    assert all(same(mesh[0], node) for node in mesh[1:])
+    newcomer = Node(world, "newcomer", spreading=TreeSpreading(chance=world.random.random))
+    for node in mesh:
+        node.near(newcomer, *mesh)
+    newcomer.near(newcomer, *mesh)
+    for node in mesh:
+        world.connect(newcomer, node)
+    assert world.run(20_000, until=lambda: same(*mesh, newcomer))
+    came = sum(newcomer.machine.counts(conn)[0] for conn in newcomer.connections)
+    assert came <= 1.1 * len(newcomer.store.entries)

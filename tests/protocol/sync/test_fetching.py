@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkn_protocol.channel.messages import MOST_FETCHED, Fetch
-from pkn_protocol.records.ids import AuthorId, ShortId
+from pkn_protocol.records.ids import AuthorId, ShortId, dag_cbor_cid, short_id
 from pkn_protocol.sync.compare import LackingRow
 from pkn_protocol.sync.facts import Horizon, Progress
 from pkn_protocol.sync.fetching import CLAIM_MS, MOST_REQUESTS, PATIENCE_MS, Claims, Fetching
@@ -181,3 +181,18 @@ def test_what_came_of_somebody_whose_records_were_deleted_is_asked_for_again() -
     for number, again in ((1, True), (2, False)):
         fetching.lacking([row(number, 1, 2)], AUTHORS.get, DISTANCES)
         assert (fetching.next_fetch(10 + number, NOW + 1, 10) is not None) is again
+
+
+def test_what_came_another_way_meanwhile_is_not_fetched() -> None:
+    claims = Claims()
+    fetching = Fetching(claims)
+    by, ids = author(1), [dag_cbor_cid(b"%d" % number) for number in range(10)]
+    lacking = LackingRow(b"", by[:8], 600, tuple(map(short_id, ids)))
+    fetching.lacking([lacking], AUTHORS.get, DISTANCES)
+    claims.came([(by, cid) for cid in ids[:4]], NOW)
+    fetch = fetching.next_fetch(1, NOW, 100)
+    assert fetch is not None
+    assert names_in(fetch) == [(by[:8], short_id(cid)) for cid in ids[4:]]
+    # Nothing is left to others, so that no further comparison is needed.
+    assert not fetching.passed_over
+    assert not claims.has_come((by, short_id(ids[0])), NOW + 120_000)
