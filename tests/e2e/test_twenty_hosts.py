@@ -57,7 +57,7 @@ def notes_held(node: HostNode, authors: Collection[AuthorId]) -> tuple[int, int]
 def waited(what: str, happened: Callable[[], bool], *, seconds: float) -> None:
     began = time.monotonic()
     wait_for(what, happened, seconds=seconds)
-    print(f"{time.monotonic() - began:.1f} s for {what}")  # noqa: T201 - a figure, shown by `pytest -rA`
+    print(f"{time.monotonic() - began:.1f} s for {what}")
 
 
 def all_met(nodes: Sequence[HostNode]) -> bool:
