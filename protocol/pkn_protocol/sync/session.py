@@ -63,6 +63,8 @@ PASSED_OVER_MS = 1000
 """After which it is looked whether what others were to bring has come; doubled while it has not."""
 MOST_FRUITLESS = 6
 """Doublings: about a minute, when the claims of others have ended."""
+NOT_STORED_MS = 5000
+"""After which it is tried again what could not be written, as when the disk was full."""
 _REASON_CHARS = 200
 UNKNOWN_DEVICE = "its device is not known"
 
@@ -94,6 +96,7 @@ class Session:
         self._tell_again_at = 0
         self._prove_at: int | None = None
         self._introduced = False
+        self._introduce_at: int | None = None
         self._asked = 0
         self._settling = False
         self._compare_again = False
@@ -225,6 +228,16 @@ class Session:
             self._close(outcome.fault.code, outcome.fault.reason)
         self._go_on(now)
 
+    def not_stored(self, number: int, now: int) -> None:
+        self._arrivals.stored(number)
+        if not self._introduced:
+            # Without its device record nothing of the peer can be taken.
+            self._introduce_at = now + NOT_STORED_MS
+        # What had come was lost, and may be fetched of anybody.
+        self._shared.claims.clear()
+        self._comparing.set_due(not_before=now + NOT_STORED_MS)
+        self._go_on(now)
+
     def now_held(self, records: Iterable[RecordFacts]) -> bool:
         """Records are on disk, whoever brought them. Whether this connection had waited for their devices, or
         had refused them.
@@ -278,12 +291,16 @@ class Session:
             self._fetching.failed(number)
         if not self._wanting.ready and now >= self._want_until:
             self._close(CloseCode.GOING_AWAY, "nothing was said of what is wanted")
+        if self._introduce_at is not None and now >= self._introduce_at:
+            self._introduce_at = None
+            self._arrivals.put([self.meeting.device_block], How.FETCHED, ordered=True)
         self._go_on(now)
 
     def deadline(self) -> int | None:
         want = None if self._wanting.ready else self._want_until
         again = self._tell_again_at if self._comparing.want_was_lost else None
-        times = (self._comparing.deadline(), self._fetching.deadline(), want, self._prove_at, again)
+        own = (want, self._prove_at, again, self._introduce_at)
+        times = (self._comparing.deadline(), self._fetching.deadline(), *own)
         return min((time for time in times if time is not None), default=None)
 
     def push(self, records: Iterable[RecordFacts], hops: int) -> None:
