@@ -1,5 +1,7 @@
 """`python -m tests.sim`: run the protocol's machines in virtual time, print JSON, draw plots.
 
+The report and the plots are also written to bench/results. Figures with their limits go to standard error.
+
 Exit status 0 when every node ends with exactly what it should hold, 1 when one does not, 2 for wrong usage.
 """
 
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from tests.sim.settings import Partition, Settings
 
+_RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results"
 _HELP = {
     "nodes": "how many nodes, one person each",
     "seed": "decides everything that is random; the same seed and options give the same run",
@@ -69,14 +72,16 @@ def parser() -> argparse.ArgumentParser:
         help="divide the nodes from minute START on, for so long, into so many parts (2); may be repeated",
     )
     made.add_argument("--no-decode", action="store_true", help="hand messages over without decoding them")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
-    made.add_argument("--plot", type=Path, metavar="DIR", help="draw plots there, as in bench/results")
+    made.add_argument(
+        "--results", type=Path, default=_RESULTS, metavar="DIR", help="where the report and the plots go"
+    )
+    made.add_argument("--print-only", action="store_true", help="write no report and draw no plots")
     return made
 
 
 def main(arguments: list[str]) -> int:
     options = vars(parser().parse_args(arguments))
-    path, plots = options.pop("json"), options.pop("plot")
+    results, print_only = options.pop("results"), options.pop("print_only")
     partitions, no_decode = tuple(options.pop("partition")), options.pop("no_decode")
     settings = Settings(**options, partitions=partitions, decode=not no_decode)
     from tests.sim.simulation import Simulation
@@ -85,14 +90,14 @@ def main(arguments: list[str]) -> int:
     report = simulation.run(lambda line: print(line, file=sys.stderr, flush=True))
     text = json.dumps(report, indent=1)
     print(text)
-    if path is not None:
-        path.write_text(text + "\n", encoding="utf-8")
-    if plots is not None:
+    if not print_only:
         from tests.sim.plots import draw
 
         name = f"simulation-{settings.nodes}-{settings.seed}"
+        results.mkdir(parents=True, exist_ok=True)
+        (results / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         for drawn in draw(
-            plots,
+            results,
             name,
             meter=simulation.meter,
             wide=simulation.wide(),

@@ -28,7 +28,7 @@ HARD = Settings(
     before=6,
     partitions=(Partition(3.0, 2.0), Partition(6.0, 1.0, 3)),
 )
-RUN = [sys.executable, "-m", "tests.sim"]
+RUN = [sys.executable, "-m", "tests.sim", "--print-only"]
 
 
 def assert_in_step(simulation: Simulation, report: dict[str, Any]) -> None:
@@ -84,9 +84,12 @@ def test_the_command_writes_its_report_and_draws_plots(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--nodes", "12", "--hubs", "1", "--minutes", "3", "--loss", "0", "--churn", "0"]
-    assert main([*arguments, "--json", str(tmp_path / "run.json"), "--plot", str(tmp_path / "plots")]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert main([*arguments, "--results", str(tmp_path / "plots")]) == 0
+    said = capsys.readouterr()
+    printed = json.loads(said.out)
+    [report] = (tmp_path / "plots").glob("*.json")
+    assert printed == json.loads(report.read_text(encoding="utf-8"))
+    assert all(figure["name"] in said.err for figure in printed["figures"])
     assert printed["settings"]["nodes"] == 12
     assert len(list((tmp_path / "plots").glob("*.png"))) == 2
 
