@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Link:
     """`number` is this side's name of the connection; `side` 0 dialled; `other` is the node at the end."""
 
-    __slots__ = ("_waiting", "connection", "node", "number", "other", "sent", "side", "up")
+    __slots__ = ("_waiting", "connection", "node", "number", "other", "sent", "side", "since", "up")
 
     def __init__(self, node: Node, connection: Connection, side: int, number: int) -> None:
         self.node = node
@@ -25,6 +25,7 @@ class Link:
         self.number = number
         self.other = connection.nodes[1 - side]
         self.up = False
+        self.since = node.world.events.now
         self.sent: Counter[str] = Counter()
         """Messages that were sent, by type."""
         self._waiting: deque[m.Envelope] = deque()

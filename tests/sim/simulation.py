@@ -202,7 +202,9 @@ class Simulation:
 
     def judge(self, oracle: Oracle, node: Node) -> Verdict:
         held = {self.number_of[author]: ids for author, ids in node.store.ids().items()}
-        return oracle.judge(node.number, held, node.now(), connected=node.by_node.keys(), met=node.met)
+        # With whom it is connected for a moment only, it is not in step yet.
+        connected = {o for o, li in node.by_node.items() if li.since + _COMPARED_WITHIN_MS <= self.events.now}
+        return oracle.judge(node.number, held, node.now(), connected=connected, met=node.met)
 
     def wide(self) -> list[Journey]:
         """The journeys of records that everybody wants and no partition disturbed."""
