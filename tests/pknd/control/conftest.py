@@ -165,6 +165,7 @@ def services(script: Script, home: Home) -> Services:
         work=every,
         query=every,
         discovering=every,
+        news=every,
         people=every,
         peers=every,
         config=ConfigFile(home.config, {}),
