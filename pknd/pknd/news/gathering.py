@@ -10,9 +10,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.news import WatchMatch
+from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.search.filters import split_filters
 from pkn_protocol.search.news import Arrival, Reason, reason_for
 from pknd.environment import Environment
@@ -23,9 +25,9 @@ from pknd.news.questions import Question, Questions
 from pknd.people.view import PeopleView
 from pknd.search.index import languages
 from pknd.search.service import TEXT_BYTES
-from pknd.store.arrivals import arrivals_after, forget_arrivals
+from pknd.store.arrivals import Came, arrivals_after, forget_arrivals
 from pknd.store.news import Found, put_news
-from pknd.store.records import Filter, Held
+from pknd.store.records import Filter, Held, get_row
 from pknd.store.watches import SavedWatch, saved_watches
 
 MOST_WATCHING = 64
@@ -50,6 +52,10 @@ class Watcher:
             self.queue.put_nowait(match)
         except asyncio.QueueFull:
             self.missed += 1
+
+
+_Asked: TypeAlias = dict[int | Watcher, Question]
+"""Standing questions: saved ones by their numbers, and those of whoever reads matches now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class Gatherer:
         self._came = asyncio.Event()
         self._done = asyncio.Event()
         self._looking = asyncio.Lock()
+        self._asked: tuple[_Asked, frozenset[str], Questions[int | Watcher]] | None = None
         self._watchers: set[Watcher] = set()
         self._followers: set[asyncio.Event] = set()
 
@@ -163,51 +170,67 @@ class Gatherer:
 
     def _looked(self, db: sqlite3.Connection, watchers: tuple[Watcher, ...]) -> _Looked:
         arrivals = arrivals_after(db, self._upto, limit=_AT_ONCE)
-        view, holders, now = self._view(), self._holders(), self._env.now()
-        asked: dict[int | Watcher, Question] = {w.number: _question(w) for w in saved_watches(db)}
-        asked.update({watcher: watcher.question for watcher in watchers})
-        questions = Questions(asked, {*languages(db), self._default_lang()} if asked else ())
+        view, holders = self._view(), self._holders()
+        trusted, blocked = view.trusted, view.blocked
+        questions = self._questions(db, watchers)
         news: list[Found] = []
         told: list[tuple[Watcher, WatchMatch]] = []
-        for seq, held in arrivals:
-            if not held.shown or held.record.author in view.blocked:
+        for came in arrivals:
+            if not came.shown or came.author in blocked:
                 continue
-            matching: dict[int | Watcher, bool] = {}
-            # A version that has been replaced is not shown, but tells whether the newer one is a change.
-            if questions and held.head:
-                matching = questions.matching(
-                    db,
-                    seq,
-                    held,
-                    # What is kept is shown when its time has come.
-                    now=lambda key, held=held: (  # type: ignore[misc]
-                        max(now, held.record.time) if isinstance(key, int) else now
-                    ),
-                    doubted=held.record.author in view.doubted,
-                    text_of=lambda db, one: read_text(db, self._env.store.files, one, most=TEXT_BYTES),
-                )
-            reason = self._reason(db, held, view)
+            # A version that was replaced is not shown, but tells whether the newer one is a change.
+            reason = self._reason(db, came, view.me, trusted)
+            matching = self._matching(db, came, view, questions) if questions and came.head else {}
             saved = tuple(key for key in matching if isinstance(key, int))
             if reason is not None or saved:
-                news.append(Found(seq, held.rowid, reason, saved))
-            told += [
-                (key, _match(db, held, view, holders, confirmed=confirmed))
-                for key, confirmed in matching.items()
-                if isinstance(key, Watcher)
-            ]
-        upto = arrivals[-1][0] if arrivals else self._upto
+                news.append(Found(came.seq, came.rowid, reason, saved))
+            for key, confirmed in matching.items():
+                if isinstance(key, Watcher) and (held := get_row(db, came.rowid)) is not None:
+                    told.append((key, _match(db, held, view, holders, confirmed=confirmed)))
+        upto = arrivals[-1].seq if arrivals else self._upto
         return _Looked(upto, len(arrivals), tuple(news), tuple(told))
 
-    def _reason(self, db: sqlite3.Connection, held: Held, view: PeopleView) -> Reason | None:
-        record = held.record
-        arrival = Arrival(
-            own=record.author == view.me,
-            trusted=record.author in view.trusted,
-            question=record.kind == "question",
-            later=record.item is not None,
-            took_part=record.item is not None and _took_part(db, held, view),
+    def _questions(self, db: sqlite3.Connection, watchers: tuple[Watcher, ...]) -> Questions[int | Watcher]:
+        """All that are asked now; read anew only where they or the languages of what is held have changed."""
+        asked: _Asked = {w.number: _question(w) for w in saved_watches(db)}
+        asked.update({watcher: watcher.question for watcher in watchers})
+        langs = frozenset({*languages(db), self._default_lang()} if asked else ())
+        if self._asked is None or self._asked[:2] != (asked, langs):
+            self._asked = asked, langs, Questions(asked, langs)
+        return self._asked[2]
+
+    def _matching(
+        self, db: sqlite3.Connection, came: Came, view: PeopleView, questions: Questions[int | Watcher]
+    ) -> dict[int | Watcher, bool]:
+        held, now = get_row(db, came.rowid), self._env.now()
+        if held is None:
+            return {}
+        return questions.matching(
+            db,
+            came.seq,
+            held,
+            # What is kept is shown when its time has come.
+            now=lambda key: max(now, came.time) if isinstance(key, int) else now,
+            doubted=came.author in view.doubted,
+            text_of=lambda db, one: read_text(db, self._env.store.files, one, most=TEXT_BYTES),
         )
-        return reason_for(arrival, lambda: self._may_know(db, held))
+
+    def _reason(
+        self, db: sqlite3.Connection, came: Came, me: AuthorId, trusted: frozenset[AuthorId]
+    ) -> Reason | None:
+        arrival = Arrival(
+            own=came.author == me,
+            trusted=came.author in trusted,
+            question=came.kind == "question",
+            later=came.later,
+            took_part=came.later and _took_part(db, came, me),
+        )
+
+        def may_know() -> bool:
+            held = get_row(db, came.rowid)
+            return held is not None and self._may_know(db, held)
+
+        return reason_for(arrival, may_know)
 
 
 def _question(saved: SavedWatch) -> Question:
@@ -216,10 +239,10 @@ def _question(saved: SavedWatch) -> Question:
     return Question(words, Filter(saved.tags, saved.author, saved.kind, saved.since), saved.after)
 
 
-def _took_part(db: sqlite3.Connection, held: Held, view: PeopleView) -> bool:
+def _took_part(db: sqlite3.Connection, came: Came, me: AuthorId) -> bool:
     row = db.execute(
         "SELECT 1 FROM record WHERE item = ? AND author = ? AND kind <> 'retraction' LIMIT 1",
-        (held.record.item_id, view.me),
+        (came.item, me),
     ).fetchone()
     return row is not None
 

@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from pknd.store.records import Held, get_row
+from pkn_protocol.records.ids import AuthorId, Cid
 from pknd.store.rows import insert_rows
 
 
@@ -25,11 +26,32 @@ def last_arrival(db: sqlite3.Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def arrivals_after(db: sqlite3.Connection, seq: int, *, limit: int) -> list[tuple[int, Held]]:
-    """(number, item) of what came after an arrival and is still here, in order."""
-    rows = db.execute("SELECT seq, record FROM arrival WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
-    found = ((number, get_row(db, rowid)) for number, rowid in rows.fetchall())
-    return [(number, held) for number, held in found if held is not None]
+@dataclass(frozen=True, slots=True)
+class Came:
+    """An arrival and what its row says, the record itself undecoded. `later`: it is no first version."""
+
+    seq: int
+    rowid: int
+    author: AuthorId
+    kind: str
+    item: Cid
+    time: int
+    later: bool
+    head: bool
+    shown: bool
+
+
+def arrivals_after(db: sqlite3.Connection, seq: int, *, limit: int) -> list[Came]:
+    """What came after an arrival and is still here, in order."""
+    rows = db.execute(
+        "SELECT seq, record, author, kind, item, time, item <> id, head, shown FROM arrival"
+        " JOIN record ON record.rowid = arrival.record WHERE seq > ? ORDER BY seq LIMIT ?",
+        (seq, limit),
+    )
+    return [
+        Came(number, rowid, AuthorId(author), kind, Cid(item), time, bool(later), bool(head), bool(shown))
+        for number, rowid, author, kind, item, time, later, head, shown in rows
+    ]
 
 
 def forget_arrivals(db: sqlite3.Connection, upto: int) -> None:
