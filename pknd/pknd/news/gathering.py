@@ -17,6 +17,7 @@ from pkn_protocol.control.news import WatchMatch
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.search.filters import split_filters
 from pkn_protocol.search.news import Arrival, Reason, reason_for
+from pknd import log
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.content import read_text
@@ -120,14 +121,14 @@ class Gatherer:
         Raises:
             DomainError: too many are told already.
         """
-        if len(self._watchers) >= MOST_WATCHING:
-            raise DomainError(
-                ErrorCode.TOO_MANY,
-                f"{MOST_WATCHING} are watching already",
-                "end one of them, or save the question: pkn watch WORDS --save NAME",
-            )
         # A look that is under way knows nothing of them.
         async with self._looking:
+            if len(self._watchers) >= MOST_WATCHING:
+                raise DomainError(
+                    ErrorCode.TOO_MANY,
+                    f"{MOST_WATCHING} are watching already",
+                    "end one of them, or save the question: pkn watch WORDS --save NAME",
+                )
             self._watchers.add(watcher)
 
     def remove_watcher(self, watcher: Watcher) -> None:
@@ -178,9 +179,16 @@ class Gatherer:
         for came in arrivals:
             if not came.shown or came.author in blocked:
                 continue
-            # A version that was replaced is not shown, but tells whether the newer one is a change.
-            reason = self._reason(db, came, view.me, trusted)
-            matching = self._matching(db, came, view, questions) if questions and came.head else {}
+            try:
+                # A version that was replaced is not shown, but tells whether the newer one is a change.
+                reason = self._reason(db, came, view.me, trusted)
+                matching = self._matching(db, came, view, questions) if questions and came.head else {}
+            except (sqlite3.Error, OSError):
+                raise
+            except Exception as error:
+                # Whatever is the matter with one, those behind it are looked at.
+                log.failure("news.not_looked_at", error, arrival=came.seq)
+                continue
             saved = tuple(key for key in matching if isinstance(key, int))
             if reason is not None or saved:
                 news.append(Found(came.seq, came.rowid, reason, saved))

@@ -21,7 +21,7 @@ from pkn_protocol.control.news import (
     WatchRequest,
 )
 from pkn_protocol.records.ids import did_key
-from pkn_protocol.search.news import BUNDLE_ABOVE, lines_of
+from pkn_protocol.search.news import BUNDLE_ABOVE, Reason, lines_of
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.summaries import Holders, summary_of
@@ -217,7 +217,7 @@ def _line(db: sqlite3.Connection, one: Unseen, count: int, view: PeopleView, hol
         summary_of(db, held, view, holders),
         count,
         one.changed,
-        one.piece.watches,
+        one.piece.watches if count == 1 or one.piece.reason is not Reason.MATCH else one.piece.watches[:1],
     )
 
 

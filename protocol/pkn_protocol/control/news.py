@@ -28,7 +28,8 @@ class NewsReason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class NewsLine:
     """One line of news: it stands for `count` items, of which `item` is the newest. `changed`: the item is a
-    later version of one that is no longer news. `watches` are the saved questions that it matches."""
+    later version of one that is no longer news. `watches` are the saved questions that it matches; of several
+    matches the one that they share."""
 
     reason: NewsReason
     item: ItemSummary

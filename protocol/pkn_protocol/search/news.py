@@ -86,7 +86,7 @@ class Told:
 def lines_of(pieces: Sequence[Piece], *, limit: int, bundle_above: int | None = BUNDLE_ABOVE) -> Told:
     """News in at most `limit` lines: most personal first, then newest first.
 
-    More than `bundle_above` pieces of one reason by one person (or for the same saved questions) are one
+    More than `bundle_above` pieces of one reason by one person (or for one saved question) are one
     line; None bundles nothing. Where there are still too many lines, bundles are made of two pieces and more;
     and then the lines that came last wait for the next time.
     """
@@ -106,7 +106,8 @@ def lines_of(pieces: Sequence[Piece], *, limit: int, bundle_above: int | None = 
 def _bundled(pieces: Iterable[Piece], above: int | None) -> list[Line]:
     groups: dict[tuple[object, ...], list[Piece]] = defaultdict(list)
     for piece in pieces:
-        about = piece.watches if piece.reason is Reason.MATCH else piece.author
+        # What matches several questions is told with the first: their combinations may be many.
+        about = piece.watches[:1] if piece.reason is Reason.MATCH else piece.author
         groups[piece.reason, about].append(piece)
     lines: list[Line] = []
     for group in groups.values():

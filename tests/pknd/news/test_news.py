@@ -15,7 +15,7 @@ from pknd.errors import DomainError
 from pknd.news.gathering import MATCHES_WAITING, MOST_WATCHING
 from pknd.store import news as store_news
 from pknd.store.doubted import doubted_key
-from pknd.store.records import get
+from pknd.store.records import Held, get
 from pknd.store.removal import remove_records
 from pknd.store.settings import put_setting
 from tests.pknd.news.conftest import Reader, titles, told
@@ -186,6 +186,32 @@ async def test_news_are_followed_as_they_come(reader: Reader, anna: Person) -> N
         await reader.takes(*(anna.note(f"Note {number}", time=NOW + number) for number in range(9)))
         [line] = (await anext(news)).lines
         assert (line.count, line.item.title) == (9, "Note 8")
+
+
+async def test_who_follows_with_little_room_is_told_everything_at_once(reader: Reader, anna: Person) -> None:
+    await reader.trusts(anna)
+    reader.look()
+    await reader.takes(*(anna.note(f"Note {number}", time=NOW + number) for number in range(5)))
+    async with asyncio.timeout(SECONDS), aclosing(reader.news.follow(limit=2, bundled=False)) as news:
+        found = [title for _ in range(3) for title in titles(told(await anext(news)))]
+    assert found == ["Note 1", "Note 0", "Note 3", "Note 2", "Note 4"]
+
+
+async def test_an_item_that_cannot_be_looked_at_does_not_hide_those_behind_it(
+    reader: Reader, anna: Person
+) -> None:
+    await reader.trusts(anna)
+    asked: list[str] = []
+
+    def may_know(_: sqlite3.Connection, held: Held) -> bool:
+        asked.append(held.record.kind)
+        raise ValueError("a fault")
+
+    reader.gatherer._may_know = may_know
+    reader.look()
+    await reader.takes(anna.note("Why?", kind="question"), anna.note("Keels"))
+    assert await reader.told() == [("published", "Keels")]
+    assert asked == ["question"]
 
 
 async def test_a_saved_question_looks_at_nothing_that_was_there_before_it(

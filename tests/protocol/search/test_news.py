@@ -98,10 +98,11 @@ def test_the_most_personal_comes_first() -> None:
     assert [line.newest.reason for line in lines_of(given_, limit=9).lines] == list(Reason)
 
 
-def test_matches_are_bundled_by_the_questions_that_they_match_whoever_wrote_them() -> None:
+def test_matches_are_bundled_by_the_first_question_that_they_match_whoever_wrote_them() -> None:
     found = [Piece(n, AuthorId(bytes([n]) * 32), n, Reason.MATCH, ("drag",)) for n in range(1, 9)]
     found.append(Piece(9, BEN, 9, Reason.MATCH, ("drag", "lift")))
-    assert [line.count for line in lines_of(found, limit=9).lines] == [1, 8]
+    found.append(Piece(10, BEN, 10, Reason.MATCH, ("lift",)))
+    assert [line.count for line in lines_of(found, limit=9).lines] == [1, 9]
 
 
 def test_bundles_are_made_sooner_where_there_is_little_room() -> None:
