@@ -24,7 +24,7 @@ from pkn_protocol.control.news import (
 )
 from pkn_protocol.control.people import Trust
 from pkn_protocol.control.summaries import ItemSummary, Kind
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, Terminal
 from tests.cli.daemon import FakeDaemon
 from tests.cli.shapes import ADA, BEA, HIT, NOW, PUBLISHED, STATUS
 
@@ -280,3 +280,13 @@ def test_a_question_has_words(run: Run, daemon: FakeDaemon) -> None:
     assert run("ask", "  ").exit_code == 2
     assert run("ask", text="").exit_code == 1
     assert not daemon.asked
+
+
+def test_on_a_terminal_each_line_of_news_fits(on_terminal: Terminal, daemon: FakeDaemon) -> None:
+    long = replace(BY_BEA, title="Boundary layers and what comes of them " * 5)
+    daemon.on("GET", "/v1/news", news(line(NewsReason.QUESTION, item=long), line(NewsReason.PUBLISHED)))
+    daemon.on("POST", "/v1/news/seen", Seen(0, NOW))
+    status, output = on_terminal("news", COLUMNS="70", NO_COLOR="1")
+    rows = output.splitlines()
+    assert status == 0 and [len(row) for row in rows][0] == 70 and len(rows) == 2
+    assert "…" in rows[0] and rows[0].endswith("(note, 3 d)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 from contextlib import aclosing
 
@@ -10,7 +11,8 @@ import pytest
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.news import MOST_WATCHES, WatchMatch, WatchRequest
-from pkn_protocol.records.model import Comment
+from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.model import Comment, Item, Record
 from pknd.errors import DomainError
 from pknd.news.gathering import MATCHES_WAITING, MOST_WATCHING
 from pknd.store import news as store_news
@@ -325,3 +327,47 @@ async def test_what_cannot_be_saved_says_why(
         await reader.news.save(name, request_)
     assert refused.value.code == code
     assert [watch.name for watch in (await reader.news.watches()).watches] == ["taken"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_happens_each_version_is_told_until_it_was_seen_replaced_or_taken_back(
+    reader: Reader, anna: Person, seed: int
+) -> None:
+    chance = random.Random(seed)
+    await reader.trusts(anna)
+    reader.look()
+    heads: dict[Cid, Record] = {}
+    unseen: set[str] = set()
+    for step in range(60):
+        item = chance.choice(list(heads)) if heads else None
+        match chance.choice(["new", "new", "edit", "edit", "retract", "look", "peek", "restart"]):
+            case "new":
+                record = anna.note(f"Item {step}", time=NOW + step)
+                heads[record.id] = record
+                unseen.add(f"Item {step}")
+                await reader.takes(record)
+            case "edit" if item is not None:
+                before = heads[item]
+                record = anna.note(f"Version {step}", time=NOW + step, item=item, replaces=(before.id,))
+                heads[item] = record
+                unseen.discard(title_of(before))
+                unseen.add(f"Version {step}")
+                await reader.takes(record)
+            case "retract" if item is not None:
+                unseen.discard(title_of(heads.pop(item)))
+                await reader.takes(anna.retraction(item, time=NOW + step))
+            case "look":
+                news = await reader.news.news(limit=1000, bundled=False)
+                assert {title for _, title in told(news)} == unseen
+                await reader.news.seen(news.upto)
+                unseen.clear()
+            case "restart":
+                await reader.stop()
+                reader.restart()
+                reader.look()
+        assert set(titles(await reader.told())) == unseen
+
+
+def title_of(record: Record) -> str:
+    assert isinstance(record.body, Item)
+    return record.body.title
