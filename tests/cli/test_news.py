@@ -288,5 +288,5 @@ def test_on_a_terminal_each_line_of_news_fits(on_terminal: Terminal, daemon: Fak
     daemon.on("POST", "/v1/news/seen", Seen(0, NOW))
     status, output = on_terminal("news", COLUMNS="70", NO_COLOR="1")
     rows = output.splitlines()
-    assert status == 0 and [len(row) for row in rows][0] == 70 and len(rows) == 2
+    assert (status, len(rows), len(rows[0])) == (0, 2, 70)
     assert "…" in rows[0] and rows[0].endswith("(note, 3 d)")
