@@ -31,6 +31,10 @@ def _lacks(what: str) -> str | None:
             return "network namespaces need root and iproute2"
         probe = subprocess.run(["ip", "netns", "list"], capture_output=True, check=False)
         return None if probe.returncode == 0 else "network namespaces do not work here"
+    if what == "avahi":
+        programs = ("avahi-daemon", "avahi-browse", "dbus-daemon", "unshare")
+        missing = [name for name in programs if shutil.which(name) is None]
+        return f"{', '.join(missing)}: not installed" if missing else None
     if what.startswith("shared:"):
         folder = REPOSITORY.parent / "shared" / what.removeprefix("shared:")
         return None if folder.is_dir() else f"{folder} is absent"

@@ -47,7 +47,7 @@ class Liar:
 
     async def push(self, link: Link, records: Sequence[Record]) -> None:
         """Once the other side has said what it wants; before, it drops what it is sent."""
-        await self.party.until(lambda: any(isinstance(said, m.Want) for said in self.party.heard.messages))
+        await self.party.until(lambda: link in self.party.heard.wanting)
         await link.send(m.Push(self.hash_for(link), tuple(record.block for record in records)))
 
     async def _answer(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:

@@ -40,7 +40,7 @@ async def test_a_reference_that_may_mean_two_things_names_both(ann: Node) -> Non
     party = await Party("vera", device_key=DEVICE, author_key=AUTHOR).start()
     try:
         link = await party.network.dial(LOOPBACK, int(ann.address.rpartition(":")[2]))
-        await party.until(lambda: any(isinstance(said, m.Want) for said in party.heard.messages))
+        await party.until(lambda: link in party.heard.wanting)
         hashed = PairKey.of(party.device_key, link.peer.device).hash(party.author)
         await link.send(m.Push(hashed, tuple(record.block for record in records)))
         found = [f"{text.removeprefix('bafyrei')[:10]}" for text in ids]

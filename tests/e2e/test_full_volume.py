@@ -10,7 +10,7 @@ import pytest
 
 from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
-from pkn_protocol.records.ids import did_key
+from pkn_protocol.records.ids import dag_cbor_cid, did_key
 from pknd.errors import DomainError
 from pknd.store.records import is_held
 from tests.e2e.inside import Inside, until
@@ -39,7 +39,8 @@ async def test_a_daemon_outlives_a_full_volume(volume: Path) -> None:
         async with ann.running() as daemon:
             await daemon.items.publish(PublishRequest(text="# Before\n\nturbulence", audience="public"))
             link = await peer.party.network.dial("127.0.0.1", daemon.network.port)
-            await peer.push(link, [])
+            device = dag_cbor_cid(peer.party.device_record)
+            await until("who the peer is", lambda: ann.env.store.read_now(lambda db: is_held(db, device)))
             ballast = occupy(volume)
             notes = [
                 peer.note(f"Pushed {number}", time=ann.now() - 10_000 + number, excerpt="x" * 900)
@@ -61,7 +62,6 @@ async def test_a_daemon_outlives_a_full_volume(volume: Path) -> None:
 
             ballast.unlink()
             await daemon.items.publish(PublishRequest(text="# After\n\nturbulence", audience="public"))
-            link = await peer.party.network.dial("127.0.0.1", daemon.network.port)
             await peer.push(link, notes)
             await until(
                 "what was pushed",

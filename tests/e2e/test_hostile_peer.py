@@ -66,9 +66,8 @@ async def meeting(folder: Path) -> AsyncIterator[tuple[Inside, Party, Party]]:
 
 async def introduced(party: Party, daemon: Inside) -> Link:
     """Connected to the daemon, which has said what it wants."""
-    before = len(party.heard.messages)
     link = await party.network.dial(LOOPBACK, daemon.daemon.network.port, expected=daemon.env.keys.device)
-    await party.until(lambda: any(isinstance(said, m.Want) for said in party.heard.messages[before:]))
+    await party.until(lambda: link in party.heard.wanting)
     return link
 
 
@@ -148,10 +147,10 @@ async def test_records_that_are_not_valid_end_the_connection_and_harm_nobody_els
 async def test_a_record_of_a_length_that_none_has_is_not_even_looked_at(block: bytes, tmp_path: Path) -> None:
     async with meeting(tmp_path) as (daemon, mallory, witness):
         link = await introduced(mallory, daemon)
-        before = known(daemon)
-        await push(mallory, link, daemon, note("Beside it").block, block)
+        beside = note("Beside it")
+        await push(mallory, link, daemon, beside.block, block)
         assert await told(link) is CloseCode.BAD_MESSAGE
-        assert known(daemon) == before
+        assert known(daemon) & {beside.id, dag_cbor_cid(block)} == set()
         assert witness.heard.ended == []
 
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pkn_protocol.records.model import Record
+from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.documents import terms_of, without_sketch
 from pkn_protocol.text.sketch import Sketch
+from pkn_protocol.text.sketches import decode_sketches
 from pknd.search import recent, runs
 from pknd.search.postings import Codes, Terms, Words, are_public, documents_of, postings_of
 from pknd.store.doubted import doubted_among
@@ -43,10 +44,11 @@ def add_document(
 def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> None:
     """Make many records findable, in the caller's transaction; by their sketches where they are believed."""
     doubted = doubted_among(db, {one.record.author for one in documents})
+    sketches = _sketches(documents)
     found = [
         (one, terms_of(without_sketch(one.record)))
         if one.record.author in doubted
-        else (one, terms_of(one.record, one.sketch))
+        else (one, terms_of(one.record, sketches.get(one.rowid, one.sketch)))
         for one in documents
     ]
     add_terms(
@@ -54,6 +56,21 @@ def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> N
         [Terms(one.rowid, terms.classes, terms.length, one.public) for one, terms in found],
         [getattr(one.record.body, "lang", None) or "" for one in documents],
     )
+
+
+def _sketches(documents: Sequence[NewDocument]) -> dict[int, Sketch]:
+    """Those by row that are not at hand; decoded together, which is quicker than one by one."""
+    lacking = [
+        (one.rowid, one.record.body.sketch)
+        for one in documents
+        if one.sketch is None and isinstance(one.record.body, Item) and one.record.body.sketch is not None
+    ]
+    decoded = decode_sketches([blob for _, blob in lacking])
+    return {
+        rowid: sketch
+        for (rowid, _), sketch in zip(lacking, decoded, strict=True)
+        if isinstance(sketch, Sketch)
+    }
 
 
 def add_terms(db: sqlite3.Connection, documents: Sequence[Terms], langs: Sequence[str]) -> None:

@@ -177,9 +177,15 @@ def _with_passage(
     if not isinstance(item, Item):
         return hit
     text = text_of(db, hit.held)
-    shown = item.excerpt if text is None else text
+    shown = item.excerpt if text is None else _without_heading(text, item.title)
     passage = best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
     return replace(hit, passage=passage)
+
+
+def _without_heading(text: str, title: str) -> str:
+    """A text without a first line that only repeats its title, which stands above the passage anyway."""
+    first, _, rest = text.partition("\n")
+    return rest.lstrip("\n") if first.strip("# ").strip() == title and rest.strip() else text
 
 
 def _admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:

@@ -353,15 +353,7 @@ class Queries:
         )
 
     def _text_of(self, db: sqlite3.Connection, held: Held) -> str | None:
-        text = read_text(db, self._env.store.files, held, most=TEXT_BYTES)
-        return text if text is None else _without_heading(text, held)
-
-
-def _without_heading(text: str, held: Held) -> str:
-    """A text without a first line that only repeats its title, which stands above the passage anyway."""
-    first, _, rest = text.partition("\n")
-    title = getattr(held.record.body, "title", "")
-    return rest.lstrip("\n") if first.strip("# ").strip() == title and rest.strip() else text
+        return read_text(db, self._env.store.files, held, most=TEXT_BYTES)
 
 
 def _answer_hit(hit: LocalHit) -> m.AnswerHit:

@@ -12,7 +12,7 @@ from pkn_protocol.sync.effects import ReadRecords
 from pkn_protocol.sync.facts import PUBLIC_SCOPE, RecordFacts, RowName, RowsQuery, RowsRead
 from pkn_protocol.sync.rows import Key
 from pkn_protocol.sync.sums import PeriodSum
-from pknd.store.records import get, ids_of_short
+from pknd.store.records import ids_of_short
 from pknd.store.retract import retraction_of
 from pknd.store.row_feed import RowFeed
 from pknd.store.sums import Row, ids_of_row, is_uneven, sums_at
@@ -137,13 +137,22 @@ def _without(
 
 
 def _givable(db: sqlite3.Connection, cid: Cid, scopes: Collection[bytes]) -> bytes | None:
-    held = get(db, cid)
-    if held is None:
+    found = _block_of(db, cid)
+    if found is None:
         by = retraction_of(db, cid)
-        held = get(db, by) if by is not None else None
-    if held is None or held.record.audience is not None or held.scope not in scopes:
+        found = _block_of(db, by) if by is not None else None
+    if found is None:
         return None
-    return held.record.block
+    block, audience, scope = found
+    return None if audience is not None or scope not in scopes else block
+
+
+def _block_of(db: sqlite3.Connection, cid: Cid) -> tuple[bytes, str | None, bytes] | None:
+    """A record as it travels, its audience and scope; it is not decoded, which would be most of the work."""
+    row: tuple[bytes, str | None, bytes] | None = db.execute(
+        "SELECT block, audience, scope FROM record WHERE id = ?", (cid,)
+    ).fetchone()
+    return row
 
 
 def _device_blocks(db: sqlite3.Connection, cid: Cid) -> list[bytes]:

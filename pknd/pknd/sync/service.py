@@ -269,9 +269,9 @@ class Sync:
         try:
             taken = await self._intake.take(effect.blocks, effect.wanted.__contains__)
         except Exception as error:
-            # As when the disk is full: the next comparison brings what was not kept.
+            # As when the disk is full: a comparison after a while brings what was not kept.
             log.failure("sync.not_stored", error, records=len(effect.blocks))
-            return self._node.stored(peer.conn, effect.number, Stored(), self._env.now())
+            return self._node.not_stored(peer.conn, effect.number, self._env.now())
         if taken.people_changed:
             await self._people.refresh()
             await self.people_changed()

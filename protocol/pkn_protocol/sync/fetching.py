@@ -50,6 +50,10 @@ class Claims:
         if authors:
             self._until = {name: until for name, until in self._until.items() if name[0] not in authors}
 
+    def clear(self) -> None:
+        """Nothing is sure to be on its way."""
+        self._until.clear()
+
     def release(self, names: Sequence[Name]) -> None:
         for name in names:
             self._until.pop(name, None)

@@ -144,6 +144,10 @@ class SyncNode:
             self._spread(self._spreading.settled(settled, conn, now), now)
         return self._with(conn, now, lambda session: session.stored(number, outcome, now))
 
+    def not_stored(self, conn: ConnectionId, number: int, now: int) -> list[Effect]:
+        """A batch could not be written, as when the disk is full; it is asked for again later."""
+        return self._with(conn, now, lambda session: session.not_stored(number, now))
+
     def grants_read(self, conn: ConnectionId, blocks: Sequence[bytes], now: int) -> list[Effect]:
         """The answer to `ReadGrants`; empty where none is meant for this peer."""
         return self._with(conn, now, lambda session: session.grants_read(blocks))

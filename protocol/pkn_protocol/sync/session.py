@@ -62,6 +62,8 @@ PASSED_OVER_MS = 1000
 """After which it is looked whether what others were to bring has come; doubled while it has not."""
 MOST_FRUITLESS = 6
 """Doublings: about a minute, when the claims of others have ended."""
+NOT_STORED_MS = 5000
+"""After which it is tried again what could not be written, as when the disk was full."""
 _REASON_CHARS = 200
 MOST_STRAYS = 4096
 """Ids of further such records, which are fetched again when there is room."""
@@ -113,6 +115,7 @@ class Session:
         self._looking_up: dict[int, tuple[AuthorId, tuple[ShortId, ...]]] = {}
         self._want_until = 0
         self._introduced = False
+        self._introduce_at: int | None = None
         self._asked = 0
         self._settling = False
         self._compare_again = False
@@ -246,6 +249,16 @@ class Session:
             self._close(outcome.fault.code, outcome.fault.reason)
         self._go_on(now)
 
+    def not_stored(self, number: int, now: int) -> None:
+        self._arrivals.stored(number)
+        if not self._introduced:
+            # Without its device record nothing of the peer can be taken.
+            self._introduce_at = now + NOT_STORED_MS
+        # What had come was lost, and may be fetched of anybody.
+        self._shared.claims.clear()
+        self._comparing.set_due(not_before=now + NOT_STORED_MS)
+        self._go_on(now)
+
     def grants_opened(self) -> None:
         self._asked -= 1
 
@@ -283,11 +296,14 @@ class Session:
             self._fetching.failed(number)
         if not self._wanting.ready and now >= self._want_until:
             self._close(CloseCode.GOING_AWAY, "nothing was said of what is wanted")
+        if self._introduce_at is not None and now >= self._introduce_at:
+            self._introduce_at = None
+            self._arrivals.put([self.meeting.device_block], How.FETCHED, ordered=True)
         self._go_on(now)
 
     def deadline(self) -> int | None:
         want = None if self._wanting.ready else self._want_until
-        times = (self._comparing.deadline(), self._fetching.deadline(), want)
+        times = (self._comparing.deadline(), self._fetching.deadline(), want, self._introduce_at)
         return min((time for time in times if time is not None), default=None)
 
     def push(self, records: Iterable[RecordFacts]) -> None:

@@ -24,10 +24,10 @@ LEAST_COUNT = (1, 2, 3, 5)
 """The least number of occurrences that each class stands for: 1, 2, 3 to 4, 5 and more."""
 CLASS_FREQUENCY = (1.0, 2.0, 3.4, 8.0)
 """What a class counts as when it is scored (SPEC, Search)."""
-_HEADER_BYTES = 4
+HEADER_BYTES = 4
 LENGTH_CODES = 256
-_CLASS_BITS = 2
-_CLASS_MASK = 3
+CLASS_BITS = 2
+CLASS_MASK = 3
 _CLASS_OF_COUNT = (0, 0, 1, 2, 2)
 
 
@@ -68,8 +68,8 @@ def sketch_of(stems: Sequence[int]) -> Sketch:
 
 def encode_sketch(sketch: Sketch) -> bytes:
     """The bytes of a sketch whose stems are in ascending order, as here all functions give them."""
-    rice = _rice_bits(len(sketch.classes))
-    width = rice + _CLASS_BITS
+    rice = rice_bits(len(sketch.classes))
+    width = rice + CLASS_BITS
     low = (1 << rice) - 1
     bits = count = 0
     previous = -1
@@ -78,7 +78,7 @@ def encode_sketch(sketch: Sketch) -> bytes:
         previous = stem
         ones = gap >> rice
         # The ones, a zero, the rest of the gap, the class.
-        entry = ((1 << ones) - 1) << width + 1 | (gap & low) << _CLASS_BITS | kind
+        entry = ((1 << ones) - 1) << width + 1 | (gap & low) << CLASS_BITS | kind
         bits = bits << ones + 1 + width | entry
         count += ones + 1 + width
     size = -(-count // 8)
@@ -102,7 +102,16 @@ def decode_sketch(blob: bytes) -> Sketch:
         BadSketch: another analyser, not the one encoding of its content, or a length below what the classes
             imply.
     """
-    if len(blob) < _HEADER_BYTES:
+    return sketch_with(blob, _decode_stems(blob[HEADER_BYTES:], stem_count(blob)))
+
+
+def stem_count(blob: bytes) -> int:
+    """How many stems the header of a sketch announces.
+
+    Raises:
+        BadSketch: no header of a sketch by this analyser.
+    """
+    if len(blob) < HEADER_BYTES:
         raise BadSketch("shorter than its header")
     if len(blob) > MOST_BYTES:
         raise BadSketch(f"{len(blob)} bytes; at most {MOST_BYTES} are allowed")
@@ -111,19 +120,27 @@ def decode_sketch(blob: bytes) -> Sketch:
     count = int.from_bytes(blob[2:4], "big")
     if count > MOST_STEMS:
         raise BadSketch(f"{count} stems; at most {MOST_STEMS} are allowed")
-    classes = _decode_stems(blob[4:], count)
-    least = sum(LEAST_COUNT[kind] for kind in classes.values())
+    return count
+
+
+def sketch_with(blob: bytes, classes: Mapping[int, int]) -> Sketch:
+    """The sketch of these decoded stems, with the header's length.
+
+    Raises:
+        BadSketch: a length below what the classes imply.
+    """
+    least = sum(map(LEAST_COUNT.__getitem__, classes.values()))
     if longest_of_code(blob[1]) < least:
         raise BadSketch("shorter than its stems imply")
-    if count == 0 and blob[1] != 0:
+    if not classes and blob[1] != 0:
         raise BadSketch("a length without stems")
     return Sketch(blob[0], length_of_code(blob[1]), classes)
 
 
 def _decode_stems(packed: bytes, count: int) -> dict[int, int]:
-    rice = _rice_bits(count)
+    rice = rice_bits(count)
     bits = bin(int.from_bytes(b"\x01" + packed, "big"))[3:]
-    width = rice + _CLASS_BITS
+    width = rice + CLASS_BITS
     place = 0
     stem = -1
     classes: dict[int, int] = {}
@@ -133,8 +150,8 @@ def _decode_stems(packed: bytes, count: int) -> dict[int, int]:
         if stop < 0 or end > len(bits):
             raise BadSketch("cut off")
         value = int(bits[stop + 1 : end], 2)
-        stem += 1 + ((stop - place) << rice | value >> _CLASS_BITS)
-        classes[stem] = value & _CLASS_MASK
+        stem += 1 + ((stop - place) << rice | value >> CLASS_BITS)
+        classes[stem] = value & CLASS_MASK
         place = end
     if stem >= 1 << STEM_BITS:
         raise BadSketch("a stem beyond 24 bits")
@@ -181,6 +198,6 @@ def _length_values() -> tuple[int, ...]:
 _LENGTHS = _length_values()
 
 
-def _rice_bits(count: int) -> int:
+def rice_bits(count: int) -> int:
     # The mean gap's binary logarithm, rounded down: within 0.1 bit of the best parameter.
     return 0 if count == 0 else ((1 << STEM_BITS) // count).bit_length() - 1

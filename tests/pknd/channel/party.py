@@ -52,6 +52,8 @@ class Heard:
     served: list[Link] = field(default_factory=list)
     ended: list[Link] = field(default_factory=list)
     messages: list[m.Message] = field(default_factory=list)
+    wanting: list[Link] = field(default_factory=list)
+    """Those over which the other side has said what it wants: before that it drops what it is sent."""
     violations: list[LinkEnd] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     blocks: list[Cid] = field(default_factory=list)
@@ -154,6 +156,8 @@ class Party:
         if self.on_message is not None:
             await self.on_message(link, message)
         self.heard.messages.append(message)
+        if isinstance(message, m.Want):
+            self.heard.wanting.append(link)
         self._tell()
 
     async def _block(self, link: Link, cid: Cid) -> bytes | None:

@@ -49,6 +49,23 @@ def notes(node: Node, count: int, *, days: int = 1, first: int = 0) -> list[Cid]
     )
 
 
+def test_what_a_full_disk_did_not_take_comes_when_there_is_room_on_the_same_connection() -> None:
+    world = World()
+    ann, ben = friends(world, "Ann", "Ben")
+    notes(ann, 30)
+    ben.disk_full = True
+    world.connect(ann, ben)
+    world.run(20_000)
+    ann.publish(number=100)
+    world.run(20_000)
+    assert ben.store.ids(ann.author) == set()
+    tries = world.frames["Compare"]
+    assert tries <= 12
+    ben.disk_full = False
+    ann.publish(number=101)
+    assert world.run(20_000, until=lambda: same(ann, ben))
+
+
 def test_two_that_meet_hold_the_same_and_the_next_check_reads_no_store() -> None:
     world = World()
     ann, ben = friends(world, "Ann", "Ben")

@@ -237,6 +237,7 @@ class Node:
         self.in_step: Counter[ConnectionId] = Counter()
         self.sent: Counter[str] = Counter()
         self.skew = 0
+        self.disk_full = False
         self.refuse: Callable[[Entry], str | None] = lambda entry: None
         self._wake: int | None = None
         self.keep(device_block(self.author))
@@ -308,7 +309,10 @@ class Node:
                 connection.code, connection.reason = code, reason
                 self.world.cut(connection)
             case e.StoreBatch(number=number, blocks=blocks, wanted=wanted):
-                self._later(lambda: self._store(conn, number, blocks, wanted))
+                if self.disk_full:
+                    self._later(lambda: self.do(machine.not_stored(conn, number, self.now)))
+                else:
+                    self._later(lambda: self._store(conn, number, blocks, wanted))
             case e.ReadRows(number=number, query=query):
                 self._later(lambda: self._answer(machine.rows_read, conn, number, self.store.rows(query)))
             case e.ReadIds(number=number, rows=rows, query=query):

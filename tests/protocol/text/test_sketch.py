@@ -24,6 +24,7 @@ from pkn_protocol.text.sketch import (
     longest_of_code,
     make_sketch,
 )
+from pkn_protocol.text.sketches import FEWEST_TOGETHER, decode_sketches
 from tests.protocol.text.reference import reference_sketch
 
 STEMS = st.lists(
@@ -126,3 +127,45 @@ def test_a_sketch_is_checked_against_its_text() -> None:
     assert not agrees_with_text(blob, title, text + " Gold!", "en")
     assert not agrees_with_text(blob, title, text, "de")
     assert not agrees_with_text(b"", title, text, "en")
+
+
+def one_by_one(blobs: list[bytes]) -> list[Sketch | str]:
+    found: list[Sketch | str] = []
+    for blob in blobs:
+        try:
+            found.append(decode_sketch(blob))
+        except BadSketch as error:
+            found.append(str(error))
+    return found
+
+
+@given(st.lists(STEMS, min_size=FEWEST_TOGETHER, max_size=2 * FEWEST_TOGETHER), st.data())
+def test_many_sketches_decoded_together_are_as_one_by_one(many: list[list[int]], data: st.DataObject) -> None:
+    blobs = [bytearray(make_sketch(stems)) for stems in many]
+    for blob in blobs[::3]:
+        # A bit that is another, bytes that are lacking or too many: what it is refused for is the same too.
+        match data.draw(st.integers(0, 3)):
+            case 0:
+                blob[data.draw(st.integers(0, len(blob) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+            case 1:
+                del blob[data.draw(st.integers(0, len(blob) - 1)) :]
+            case 2:
+                blob += data.draw(st.binary(min_size=1, max_size=12))
+            case _:
+                blob[4:] = b"\xff" * (len(blob) - 4)
+    given_blobs = [bytes(blob) for blob in blobs]
+    together = [str(one) if isinstance(one, BadSketch) else one for one in decode_sketches(given_blobs)]
+    assert together == one_by_one(given_blobs)
+    assert [list(one.classes) for one in together if isinstance(one, Sketch)] == [
+        list(one.classes) for one in one_by_one(given_blobs) if isinstance(one, Sketch)
+    ]
+
+
+def test_the_longest_sketches_and_empty_ones_among_many_are_read_too() -> None:
+    many = (
+        [make_sketch(list(range(0, 16 * MOST_STEMS, 16)))] * 2
+        + [make_sketch([])]
+        + [make_sketch([5, 5, 9])] * 60
+    )
+    assert decode_sketches(many * 40) == one_by_one(many * 40)
+    assert decode_sketches([]) == []
