@@ -36,6 +36,8 @@ from pknd.items.verifying import Verifier
 from pknd.items.work import LongWork
 from pknd.log import LogHistory
 from pknd.loops import kept_up
+from pknd.news.gathering import Gatherer
+from pknd.news.service import NewsService
 from pknd.people.founding import founding_records
 from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
@@ -159,6 +161,7 @@ class Daemon:
                     "sync": sync.run,
                     "fetch": fetcher.run,
                     "sketches": self.sketches.run,
+                    "news": self.gatherer.run,
                     "dial": dialer.run,
                     "watch": self._watch().run,
                     "maintain": self._maintain,
@@ -216,6 +219,13 @@ class Daemon:
             holders=self._holders,
             default_lang=lambda: config.config.lang,
         )
+        self.gatherer = gatherer = Gatherer(
+            env,
+            view=lambda: people.view,
+            holders=self._holders,
+            default_lang=lambda: config.config.lang,
+            may_know=discovering.may_know,
+        )
         self.identity = identity = Identity(env, self._home.keys, publisher, view=lambda: people.view)
         config.on_change = self._config_changed
         config.worked_out = lambda key: people.view.names.get(env.keys.author) if key == "name" else None
@@ -246,6 +256,13 @@ class Daemon:
             work=LongWork(importer, Verifier(env)),
             query=self.queries,
             discovering=discovering,
+            news=NewsService(
+                env,
+                gatherer,
+                view=lambda: people.view,
+                holders=self._holders,
+                default_lang=lambda: config.config.lang,
+            ),
             people=people,
             peers=self.directory,
             config=config,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import click
 
@@ -16,6 +15,7 @@ from pkn_cli.output.amounts import count
 from pkn_cli.output.hits import print_hit
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.terminal import is_terminal
+from pkn_cli.query_words import check_words
 from pkn_cli.reading import read
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.query import (
@@ -74,9 +74,7 @@ def query(
     as the options are. Your own disk answers first; then those within your horizon of trust are asked. No hit
     is not an error; a deadline that passed shows what came until then.
     """
-    unknown = next((word for word in words if word.startswith("--")), None)
-    if unknown is not None:
-        raise _no_such_option(unknown)
+    check_words(app, words)
     if local and everyone:
         raise click.UsageError("--local and --everyone exclude each other", click.get_current_context())
     scope = Scope.LOCAL if local else Scope.EVERYONE if everyone else Scope.HORIZON
@@ -91,42 +89,11 @@ def query(
         explain=explain,
         timeout_ms=max(round(timeout * 1000), 1),
     )
-    if (taken := _exclusion_like_an_option(words)) is not None:
-        word, option = taken
-        app.note(f"pkn: {word} was taken for a word that must not occur; there is an option {option}")
     reply = _final(app, to_json(request))
     if app.json:
         app.print_json(reply)
     else:
         _print(app, read(QueryResult, reply))
-
-
-def _no_such_option(typed: str) -> click.NoSuchOption:
-    import difflib
-
-    context = click.get_current_context()
-    known = _options(context)
-    name = typed.partition("=")[0]
-    if name in known:
-        # Behind `--` all are words.
-        raise click.UsageError(f"the option {name} must come before --", context)
-    return click.NoSuchOption(name, possibilities=difflib.get_close_matches(name, known), ctx=context)
-
-
-def _options(context: click.Context) -> list[str]:
-    names = (name for parameter in context.command.params for name in parameter.opts)
-    return list(dict.fromkeys(name for name in names if name.startswith("--")))
-
-
-def _exclusion_like_an_option(words: Sequence[str]) -> tuple[str, str] | None:
-    """A word such as -l, which would be an option elsewhere, and the option that may have been meant."""
-    known = _options(click.get_current_context())
-    for word in words:
-        if len(word) == 2 and word[0] == "-":
-            option = next((name for name in known if name[2] == word[1].lower()), None)
-            if option is not None:
-                return word, option
-    return None
 
 
 def _final(app: App, request: JsonObject) -> JsonObject:

@@ -21,6 +21,7 @@ from pkn_protocol.control.items import (
     Retracted,
     Tags,
 )
+from pkn_protocol.control.news import News, Seen, Watch, Watches, WatchMatch, WatchRequest
 from pkn_protocol.control.people import ConnectRequest, Peer, Peers, People, Person
 from pkn_protocol.control.query import QueryRequest, QueryResult
 from pkn_protocol.control.status import Identity, LogEntry, Setting, Settings, Status
@@ -101,6 +102,24 @@ class DiscoveringService(Protocol):
         """What is like an item; nobody is asked."""
 
 
+class NewsService(Protocol):
+    async def news(self, *, limit: int, bundled: bool) -> News: ...
+
+    def follow(self, *, limit: int, bundled: bool) -> AsyncGenerator[News, None]:
+        """The news there are, even if there are none, and then whatever becomes news."""
+
+    async def seen(self, upto: int) -> Seen: ...
+
+    def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMatch | int | None, None]:
+        """None once it watches; then each match, or how many were missed because nobody read."""
+
+    async def watches(self) -> Watches: ...
+
+    async def save(self, name: str, request: WatchRequest) -> Watch: ...
+
+    async def remove(self, name: str) -> Watch: ...
+
+
 class PeopleService(Protocol):
     async def people(self) -> People: ...
 
@@ -156,6 +175,7 @@ class Services:
     work: WorkService
     query: QueryService
     discovering: DiscoveringService
+    news: NewsService
     people: PeopleService
     peers: PeersService
     config: ConfigService

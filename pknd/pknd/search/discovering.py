@@ -10,7 +10,8 @@ from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.records.ids import AuthorId, Cid, did_key
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.documents import terms_of
-from pkn_protocol.search.experts import experts
+from pkn_protocol.search.experts import Expert as Ranked
+from pkn_protocol.search.experts import experts, may_know
 from pkn_protocol.search.query import BadQuery, Query, parse_query
 from pkn_protocol.search.related import query_of_stems, telling_stems
 from pknd.environment import Environment
@@ -51,9 +52,7 @@ class Discovering:
         view, holders = self._view(), self._holders()
 
         def work(db: sqlite3.Connection) -> Experts:
-            hits = self._matches(db, self._parsed(db, request.query), view, MATCHES)
-            held = {hit.held.record.id: hit.held for hit in hits}
-            ranked = experts((h.held.record.author, h.held.record.id, h.rank.score) for h in hits)
+            ranked, held = self._experts(db, self._parsed(db, request.query), view)
             return Experts(
                 request.query,
                 tuple(
@@ -84,6 +83,21 @@ class Discovering:
         hits = self._matches(db, _query_like(db, held), self._view(), limit + _OWN_VERSIONS)
         others = [hit.held for hit in hits if hit.held.record.item_id != held.record.item_id]
         return others[:limit]
+
+    def may_know(self, db: sqlite3.Connection, question: Held) -> bool:
+        """Whether the user is one of those who know most about a question, by its own words."""
+        view = self._view()
+        ranked, _ = self._experts(db, _query_like(db, question), view)
+        return may_know(ranked, view.me, question.record.author)
+
+    def _experts(
+        self, db: sqlite3.Connection, query: Query, view: PeopleView
+    ) -> tuple[list[Ranked], dict[Cid, Held]]:
+        """People by what they published, and those items; to ask is not to know."""
+        hits = self._matches(db, query, view, MATCHES)
+        known = [hit for hit in hits if hit.held.record.kind != "question"]
+        ranked = experts((h.held.record.author, h.held.record.id, h.rank.score) for h in known)
+        return ranked, {hit.held.record.id: hit.held for hit in known}
 
     def _parsed(self, db: sqlite3.Connection, text: str) -> Query:
         try:

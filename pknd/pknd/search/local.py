@@ -152,14 +152,14 @@ def _matches(
             if needs_text:
                 texts_read += 1
                 text = text_of(db, held) if texts_read <= _MOST_TEXTS else None
-                verdict = _phrase_verdict(held.record.body, text, query)
+                verdict = phrase_verdict(held.record.body, text, query)
                 if verdict is False:
                     continue
                 confirmed = verdict is True
             yield LocalHit(held, score, None, confirmed, Rank(score, 1.0, 1.0, 1.0))
 
 
-def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
+def phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
     """Whether an item has all phrases and none that is excluded; None where only its text could say."""
     fields = [item.title, item.excerpt, *([] if text is None else [text])]
     if any(has_any_phrase(field, query.excluded_phrases) for field in fields):

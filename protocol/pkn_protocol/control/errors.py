@@ -23,10 +23,12 @@ class ErrorCode(StrEnum):
     NO_SUCH_PERSON = "no-such-person"
     NO_SUCH_PEER = "no-such-peer"
     NO_SUCH_SETTING = "no-such-setting"
+    NO_SUCH_WATCH = "no-such-watch"
     NO_PAYLOAD = "no-payload"  # the item has no content beyond its summary
     WRONG_METHOD = "wrong-method"
     AMBIGUOUS = "ambiguous"  # candidates are listed
     CONFLICT = "conflict"  # the state does not allow it (e.g. the author's secret was removed already)
+    TOO_MANY = "too-many"  # of what is kept; the message says how many there may be
     RETRACTED = "retracted"  # the item was retracted by its author
     TOO_LARGE = "too-large"
     NOT_THIS_HOST = "not-this-host"  # whoever answered at the address is not the device asked for
@@ -51,10 +53,12 @@ HTTP_STATUS: Mapping[str, int] = {
     ErrorCode.NO_SUCH_PERSON: HTTPStatus.NOT_FOUND,
     ErrorCode.NO_SUCH_PEER: HTTPStatus.NOT_FOUND,
     ErrorCode.NO_SUCH_SETTING: HTTPStatus.NOT_FOUND,
+    ErrorCode.NO_SUCH_WATCH: HTTPStatus.NOT_FOUND,
     ErrorCode.NO_PAYLOAD: HTTPStatus.NOT_FOUND,
     ErrorCode.WRONG_METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
     ErrorCode.AMBIGUOUS: HTTPStatus.CONFLICT,
     ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
+    ErrorCode.TOO_MANY: HTTPStatus.CONFLICT,
     ErrorCode.RETRACTED: HTTPStatus.GONE,
     ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,

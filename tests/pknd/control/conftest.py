@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from pkn_protocol.control.items import Published, PublishRequest
+from pkn_protocol.control.news import News, Seen, Watch, WatchMatch, WatchRequest
 from pkn_protocol.control.people import ConnectRequest, Peer, Person, Trust
 from pkn_protocol.control.query import QueryRequest, QueryResult
 from pkn_protocol.control.status import LogLevel, Status
@@ -125,6 +126,37 @@ class ScriptedServices:
         await self._script.pause()
         yield QueryUpdate(QueryResult(request.query, True, 1, 1, 1, 2.5, ()), final=True)
 
+    async def news(self, *, limit: int, bundled: bool) -> News:
+        self._script.asked.append(("news", limit, bundled))
+        return News((), 0, 0, 0)
+
+    async def follow(self, *, limit: int, bundled: bool) -> AsyncGenerator[News, None]:
+        self._script.asked.append(("follow", limit, bundled))
+        try:
+            yield News((), 0, 0, 0)
+            await self._script.pause()
+            yield News((), 0, 0, 9)
+        finally:
+            self._script.ended.set()
+
+    async def seen(self, upto: int) -> Seen:
+        self._script.asked.append(upto)
+        return Seen(0, 1)
+
+    async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMatch | int | None, None]:
+        self._script.asked.append(request)
+        self._script.fail_at(0)
+        yield None
+        yield 3
+
+    async def save(self, name: str, request: WatchRequest) -> Watch:
+        self._script.asked.append((name, request))
+        return Watch(name, request.query, (), None, None, None, None, 1, 0)
+
+    async def remove(self, name: str) -> Watch:
+        self._script.asked.append(name)
+        raise DomainError("no-such-watch", f"there is no saved question {name}", "pkn watch list")
+
     async def connect(self, request: ConnectRequest) -> Peer:
         await self._script.pause()
         raise DomainError("unreachable", "nobody there", "try later")
@@ -165,6 +197,7 @@ def services(script: Script, home: Home) -> Services:
         work=every,
         query=every,
         discovering=every,
+        news=every,
         people=every,
         peers=every,
         config=ConfigFile(home.config, {}),
