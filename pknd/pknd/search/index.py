@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pkn_protocol.records.model import Record
 from pkn_protocol.search.documents import terms_of, without_sketch
@@ -166,6 +167,15 @@ class IndexReader:
             return 0
         docs = np.unique(np.concatenate(found))
         return int((~np.isin(docs, list(self.forgotten))).sum())
+
+    def counts(self, stems: Words) -> NDArray[np.int64]:
+        """How many documents have each of many stems, which ascend; those that are no more count still."""
+        found = np.zeros(len(stems), np.int64)
+        for part in self._recent:
+            found += np.searchsorted(part.stems, stems, "right") - np.searchsorted(part.stems, stems)
+        for run in self._runs:
+            found += runs.counts_of(self._db, run, stems)
+        return found
 
     def _count(self, stem: int, public_only: bool) -> int:
         total = 0

@@ -13,10 +13,11 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.search.passages import Passage, best_passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
 from pkn_protocol.search.query import Query
-from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, rank
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, rank
 from pkn_protocol.search.scoring import Statistics, rounded
 from pknd.search.index import IndexReader, collection
 from pknd.search.scores import Matches
+from pknd.search.texts import without_heading
 from pknd.store.records import ITEM_KIND_LIST, Filter, Held, filter_clauses, get_row
 
 TextOf = Callable[[sqlite3.Connection, Held], str | None]
@@ -84,20 +85,22 @@ def local_query(
     weights: Mapping[AuthorId, float] | None = None,
     shown: int | None = None,
     index: IndexReader | None = None,
+    rank_weights: Weights = DEFAULT_WEIGHTS,
 ) -> list[LocalHit]:
     """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
 
     The first `shown` (None: all) and those that equal the last of them have passages, which cost far more
-    than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`).
+    than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`),
+    `rank_weights` what each factor counts.
     Exact: documents are looked at by falling text score until no later one could reach the rank of the last
     hit.
     """
     weights = {} if weights is None else weights
     best: list[tuple[float, int, LocalHit]] = []
     for hit in _matches(db, query, statistics, wanted, text_of, None, index):
-        if len(best) == limit and hit.text_score * DEFAULT_WEIGHTS.most < best[0][0]:
+        if len(best) == limit and hit.text_score * rank_weights.most < best[0][0]:
             break
-        ranked = replace(hit, rank=_ranked(hit, wanted.now, distances, weights))
+        ranked = replace(hit, rank=_ranked(hit, wanted.now, distances, weights, rank_weights))
         entry = (ranked.rank.score, -hit.held.rowid, ranked)
         if len(best) < limit:
             heappush(best, entry)
@@ -113,7 +116,11 @@ def local_query(
 
 
 def _ranked(
-    hit: LocalHit, now: int, distances: Mapping[AuthorId, int], weights: Mapping[AuthorId, float]
+    hit: LocalHit,
+    now: int,
+    distances: Mapping[AuthorId, int],
+    weights: Mapping[AuthorId, float],
+    rank_weights: Weights,
 ) -> Rank:
     record = hit.held.record
     return rank(
@@ -124,6 +131,7 @@ def _ranked(
         claimed=record.time if record.dated is None else record.dated,
         received=hit.held.received,
         now=now,
+        weights=rank_weights,
     )
 
 
@@ -141,9 +149,9 @@ def _matches(
     needs_text = bool(query.phrases or query.excluded_phrases)
     texts_read = 0
     while part := list(islice(ordered, _EXAMINED_AT_ONCE)):
-        admitted = _admitted(db, [doc for doc, _ in part], wanted)
+        allowed = admitted(db, [doc for doc, _ in part], wanted)
         for doc, score in part:
-            held = get_row(db, doc) if doc in admitted else None
+            held = get_row(db, doc) if doc in allowed else None
             if held is None or not isinstance(held.record.body, Item):
                 continue
             if admit is not None and not admit(held):
@@ -173,16 +181,23 @@ def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
 def _with_passage(
     db: sqlite3.Connection, hit: LocalHit, query: Query, statistics: Statistics, text_of: TextOf
 ) -> LocalHit:
-    item = hit.held.record.body
+    return replace(hit, passage=passage_of(db, hit.held, query, statistics, text_of))
+
+
+def passage_of(
+    db: sqlite3.Connection, held: Held, query: Query, statistics: Statistics, text_of: TextOf
+) -> Passage | None:
+    """The passage of an item's text, or of its excerpt where the text is not here."""
+    item = held.record.body
     if not isinstance(item, Item):
-        return hit
-    text = text_of(db, hit.held)
-    shown = item.excerpt if text is None else text
-    passage = best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
-    return replace(hit, passage=passage)
+        return None
+    text = text_of(db, held)
+    shown = item.excerpt if text is None else without_heading(text, item.title)
+    return best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
 
 
-def _admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:
+def admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:
+    """Of documents, those that may be shown and that a filter admits."""
     clause, values = filter_clauses(wanted)
     marks = ",".join("?" * len(docs))
     return {
