@@ -150,6 +150,7 @@ class Daemon:
             links=self._links,
             in_step=self._in_step,
             default_lang=lambda: config.config.lang,
+            rank_weights=lambda: config.config.rank_weights,
         )
         self.answering = Answering(
             env,
@@ -223,6 +224,7 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             default_lang=lambda: config.config.lang,
+            rank_weights=lambda: config.config.rank_weights,
         )
         self.identity = identity = Identity(env, self._home.keys, publisher, view=lambda: people.view)
         config.on_change = self._config_changed

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from pkn_protocol.control.query import QueryRequest, Scope
+import pytest
+
+from pkn_protocol.control.items import PublishRequest
+from pkn_protocol.control.query import Hit, QueryRequest, Scope
 from pkn_protocol.records.ids import did_key
 from tests.e2e.harness import Node, running, wait_for
 from tests.e2e.inside import Inside
 from tests.e2e.liar import Liar
-from tests.e2e.test_dishonest import linked
+from tests.e2e.test_dishonest import linked, taken
 
 KEEL = (
     "# Keels\n\nA keel gives a sailing boat its righting moment and stops leeway; lead in the bulb lowers "
@@ -65,3 +69,33 @@ async def test_of_versions_that_different_people_answer_with_the_latest_is_shown
         last = [update async for update in daemon.queries.query(request)][-1].result
         assert last.peers_answered == 2
         assert [hit.title for hit in last.hits] == ["Turbulence, new"]
+
+
+async def test_each_factor_is_shown_and_its_weight_is_a_setting(tmp_path: Path) -> None:
+    ann, ben = Inside("Ann", tmp_path), Liar("ben")
+    async with ann.running() as daemon, linked(ben, daemon) as link:
+        await daemon.items.publish(PublishRequest(text="# Turbulence here", audience="public"))
+        record = ben.note("Turbulence there", time=ann.now() - 400 * 86_400_000)
+        await ben.push(link, [record])
+        await taken(ann, record)
+
+        async def hits() -> dict[str, Hit]:
+            request = QueryRequest(query="turbulence", scope=Scope.LOCAL, explain=True)
+            last = [update async for update in daemon.queries.query(request)][-1].result
+            for hit in last.hits:
+                assert hit.explain is not None
+                assert hit.score == pytest.approx(math.prod(hit.explain.values()))
+            return {hit.title: hit for hit in last.hits}
+
+        usual = await hits()
+        assert list(usual) == ["Turbulence here", "Turbulence there"]
+        before = usual["Turbulence there"].explain
+        assert before is not None
+        assert list(before) == ["text", "distance", "crowd", "freshness", "claim"]
+        assert (before["distance"], before["crowd"], before["claim"]) == (0.6, 1.0, 1.0)
+        await ann.config.set("rank_stranger", "0.3")
+        await ann.config.set("rank_age", "0.8")
+        after = (await hits())["Turbulence there"].explain
+        assert after is not None
+        assert (after["text"], after["distance"]) == (before["text"], 0.3)
+        assert after["freshness"] == pytest.approx(1 - 8 * (1 - before["freshness"]))

@@ -13,11 +13,13 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.search.passages import Passage, best_passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
 from pkn_protocol.search.query import Query
-from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, rank
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, claims_much, rank
 from pkn_protocol.search.scoring import Statistics, rounded
 from pknd.search.index import IndexReader, collection
 from pknd.search.scores import Matches
+from pknd.search.strangers import LeftOut
 from pknd.search.texts import without_heading
+from pknd.store.blocks import is_complete
 from pknd.store.records import ITEM_KIND_LIST, Filter, Held, filter_clauses, get_row
 
 TextOf = Callable[[sqlite3.Connection, Held], str | None]
@@ -44,11 +46,25 @@ class LocalHit:
     rank: Rank
 
 
-def statistics_of(db: sqlite3.Connection, query: Query, index: IndexReader | None = None) -> Statistics:
-    """The asker's statistics: of public summaries alone, rounded to four leading bits."""
-    whole, index = collection(db, public_only=True), index or IndexReader(db)
-    frequencies = tuple(rounded(index.frequency(term.stems, public_only=True)) for term in query.terms)
+def statistics_of(
+    db: sqlite3.Connection,
+    query: Query,
+    index: IndexReader | None = None,
+    left_out: LeftOut | None = None,
+) -> Statistics:
+    """The asker's statistics: of public summaries alone, without those of strangers where they are known;
+    rounded to four leading bits."""
+    index = index or IndexReader(db)
+    whole = collection(db, public_only=True) if left_out is None else left_out.others
+    frequencies = tuple(rounded(_frequency(index, term.stems, left_out)) for term in query.terms)
     return Statistics(rounded(whole.documents), float(round(whole.mean_length)), frequencies)
+
+
+def _frequency(index: IndexReader, stems: Collection[int], left_out: LeftOut | None) -> int:
+    if left_out is None:
+        return index.frequency(stems, public_only=True)
+    docs = index.public_documents(stems)
+    return len(docs) - left_out.count(docs)
 
 
 def search(
@@ -100,7 +116,7 @@ def local_query(
     for hit in _matches(db, query, statistics, wanted, text_of, None, index):
         if len(best) == limit and hit.text_score * rank_weights.most < best[0][0]:
             break
-        ranked = replace(hit, rank=_ranked(hit, wanted.now, distances, weights, rank_weights))
+        ranked = replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, rank_weights))
         entry = (ranked.rank.score, -hit.held.rowid, ranked)
         if len(best) < limit:
             heappush(best, entry)
@@ -116,6 +132,7 @@ def local_query(
 
 
 def _ranked(
+    db: sqlite3.Connection,
     hit: LocalHit,
     now: int,
     distances: Mapping[AuthorId, int],
@@ -127,11 +144,24 @@ def _ranked(
         hit.text_score,
         distance=distances.get(record.author),
         weight=weights.get(record.author),
+        claimed_long=is_claim(db, hit.held, distances),
         kind=record.kind,
         claimed=record.time if record.dated is None else record.dated,
         received=hit.held.received,
         now=now,
         weights=rank_weights,
+    )
+
+
+def is_claim(db: sqlite3.Connection, held: Held, distances: Mapping[AuthorId, int]) -> bool:
+    """Whether a stranger's summary says that a text is long which is not here, and the reader trusts somebody
+    (who trusts nobody has only strangers' word)."""
+    record = held.record
+    return (
+        record.author not in distances
+        and len(distances) > 1
+        and claims_much(record)
+        and not (held.rowid and is_complete(db, held.rowid))
     )
 
 
@@ -160,14 +190,14 @@ def _matches(
             if needs_text:
                 texts_read += 1
                 text = text_of(db, held) if texts_read <= _MOST_TEXTS else None
-                verdict = _phrase_verdict(held.record.body, text, query)
+                verdict = phrase_verdict(held.record.body, text, query)
                 if verdict is False:
                     continue
                 confirmed = verdict is True
             yield LocalHit(held, score, None, confirmed, Rank(score, 1.0, 1.0, 1.0))
 
 
-def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
+def phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
     """Whether an item has all phrases and none that is excluded; None where only its text could say."""
     fields = [item.title, item.excerpt, *([] if text is None else [text])]
     if any(has_any_phrase(field, query.excluded_phrases) for field in fields):

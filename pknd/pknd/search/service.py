@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
-from pkn_protocol.records.model import Record
-from pkn_protocol.search.documents import text_score, without_sketch
+from pkn_protocol.records.ids import AuthorId, DeviceId
 from pkn_protocol.search.fanout import (
     AskPeer,
     Budget,
@@ -23,23 +21,22 @@ from pkn_protocol.search.fanout import (
 )
 from pkn_protocol.search.filters import split_filters
 from pkn_protocol.search.query import BadQuery, parse_query
-from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights, rank
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights
 from pknd import log
 from pknd.control.services import QueryUpdate
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.summaries import Holders
 from pknd.people.view import PeopleView
-from pknd.search.admission import admits, taken_back
 from pknd.search.asking import Found, ask_message, ask_peer, seen_hash
 from pknd.search.filtering import wanted_by
+from pknd.search.incoming import Incoming
 from pknd.search.index import IndexReader, languages
 from pknd.search.local import local_query, statistics_of
 from pknd.search.results import Asked, Findings, Results
+from pknd.search.strangers import Strangers
 from pknd.search.suggesting import unknown_words
 from pknd.search.texts import Texts
-from pknd.store.records import Held, get
-from pknd.store.versions import PUBLIC_SCOPE
 from pknd.sync.link import LinkClosed, PeerLink
 
 _MORE_THAN_SHOWN = 4
@@ -72,9 +69,11 @@ class Queries:
         self._in_step = in_step
         self._default_lang = default_lang
         self._rank_weights = rank_weights
+        self._strangers = Strangers()
         texts = Texts(env.store.files)
         self._text_of = texts.of
         self._results = Results(env, view=view, holders=holders, text_of=texts.of)
+        self._incoming = Incoming(env, view=view, rank_weights=rank_weights, text_of=texts.of)
         self._silences: dict[DeviceId, int] = {}
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
@@ -128,7 +127,7 @@ class Queries:
                 ) from error
             wanted = wanted_by(db, view, request, typed, self._env.now())
             index = IndexReader(db)
-            statistics = statistics_of(db, query, index)
+            statistics = statistics_of(db, query, index, self._strangers.left_out(db, view.distances))
             limit = request.limit * _MORE_THAN_SHOWN
             while True:
                 found = Findings(query, statistics, wanted, langs, unknown_words(query, index))
@@ -197,7 +196,8 @@ class Queries:
                 budget,
                 request,
                 query_id=query_id,
-                seen=tuple(seen_hash(one, query_id) for one in everybody),
+                # In an order that does not say who asks.
+                seen=tuple(sorted(seen_hash(one, query_id) for one in everybody)),
             )
             try:
                 async for part, more in ask_peer(
@@ -230,40 +230,8 @@ class Queries:
         if found is None:
             return [*fan.failed(device, now)]
         self._silences.pop(device, None)
-        scores = await self._scored(state, found)
+        scores = await self._incoming.scored(state, found)
         return [*fan.answered(device, scores, now, more=more)]
-
-    async def _scored(self, state: Findings, found: Sequence[Found]) -> dict[Cid, float]:
-        """The scores of what a peer sent, computed here from signed records; only of what may be shown."""
-        new = [one.record for one in found if one.record.id not in state.held]
-        known, refused = await self._env.store.read(lambda db: _looked_up(db, new)) if new else ({}, set())
-        view, now, weights = self._view(), self._env.now(), self._rank_weights()
-        scores = {}
-        for one in found:
-            cid = one.record.id
-            held = state.held.get(cid) or known.get(cid)
-            if held is None:
-                held = Held(0, one.record, now, head=True, shown=True, scope=PUBLIC_SCOPE)
-            record = held.record
-            if cid in refused or record.author in view.blocked or not admits(state.wanted, record):
-                continue
-            found_by = without_sketch(record) if record.author in view.doubted else record
-            text = text_score(found_by, state.query, state.statistics)
-            if text is None:
-                continue
-            ranked = rank(
-                text,
-                distance=view.distances.get(record.author),
-                weight=view.weights.get(record.author),
-                kind=record.kind,
-                claimed=record.time if record.dated is None else record.dated,
-                received=held.received,
-                now=now,
-                weights=weights,
-            )
-            state.enter(held, ranked, one.passage)
-            scores[cid] = ranked.score
-        return scores
 
     async def _result(
         self,
@@ -283,10 +251,3 @@ class Queries:
             complete=complete,
         )
         return await self._results.result(request, found, fan.sources, asked, final=final)
-
-
-def _looked_up(db: sqlite3.Connection, records: Sequence[Record]) -> tuple[dict[Cid, Held], set[Cid]]:
-    """Which records are held here, and which of all may not be shown whoever sends them."""
-    held = {record.id: found for record in records if (found := get(db, record.id)) is not None}
-    hidden = {cid for cid, found in held.items() if not (found.head and found.shown)}
-    return held, hidden | taken_back(db, (record for record in records if record.id not in held))
