@@ -154,8 +154,8 @@ def _parts(text: str) -> Iterator[tuple[str, bool, bool]]:
 
 
 def _joins_words(bigram: str) -> bool:
-    """Whether a pair of Japanese characters is a particle beside the end or the beginning of a word: it says how
-    words are joined, and is rare enough in texts to outweigh the words."""
+    """Whether a pair of Japanese characters is a particle beside the end or the beginning of a word: it says
+    how words are joined, and is rare enough in texts to outweigh the words."""
     return len(bigram) == 2 and any(
         one in _PARTICLES and not _HIRAGANA[0] <= other <= _HIRAGANA[1]
         for one, other in (bigram, bigram[::-1])
