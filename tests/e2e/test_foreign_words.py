@@ -11,7 +11,7 @@ from pathlib import Path
 from pkn_protocol.records.ids import cid_text, raw_cid
 from pkn_protocol.records.model import Comment, Item, Payload, Profile, Record
 from pkn_protocol.text.analysis import analyse
-from pkn_protocol.text.sketch import make_sketch
+from pkn_protocol.text.sketch import item_text, make_sketch
 from pknd.store.records import is_held
 from tests.e2e.harness import PKN
 from tests.e2e.inside import Inside, until, until_so
@@ -40,7 +40,7 @@ def evil_records(liar: Liar, now: int) -> list[Record]:
         lang="en",
         excerpt=EVIL,
         name=f"{EVIL}.md",
-        sketch=make_sketch(analyse(text.decode(), "en")),
+        sketch=make_sketch(analyse(item_text(EVIL, text.decode()), "en")),
         payload=Payload("text/markdown", len(text), raw_cid(text)),
     )
     first = liar.sign("note", item, time=now - 9)
@@ -107,8 +107,8 @@ async def test_escapes_in_what_others_wrote_never_reach_the_terminal(tmp_path: P
             ):
                 _, output = await on_terminal(ann, *words)
                 assert [char for char in FORBIDDEN if char in output] == [], (words, output)
-                if words[0] in ("query", "list", "show", "get", "history"):
-                    # It was there to be shown.
+                if words[0] in ("query", "list", "show", "get", "history") and EVIL not in words:
+                    # It was there to be shown; as a filter, a tag is read without its line breaks.
                     assert "Harm" in output, (words, output)
     finally:
         await liar.party.network.stop()

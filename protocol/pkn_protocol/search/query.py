@@ -158,7 +158,7 @@ def _joins_words(bigram: str) -> bool:
     how words are joined, and is rare enough in texts to outweigh the words."""
     return len(bigram) == 2 and any(
         one in _PARTICLES and not _HIRAGANA[0] <= other <= _HIRAGANA[1]
-        for one, other in (bigram, bigram[::-1])
+        for one, other in ((bigram[0], bigram[1]), (bigram[1], bigram[0]))
     )
 
 
