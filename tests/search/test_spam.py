@@ -44,12 +44,12 @@ class Held:
 
 
 def texts() -> Collection:
-    """cran where it is at hand, else the gardens of the demonstration, asked for their titles."""
+    """cran where it is at hand, else the gardens of the demonstration, asked for the names of their files."""
     if is_there("cran"):
         return collection("cran")
     documents = {path.name: path.read_text("utf-8") for path in sorted(GARDENS.rglob("*.md"))}
-    titles = {name: text.lstrip("# ").partition("\n")[0] for name, text in documents.items()}
-    return Collection("gardens", documents, titles, {name: {name: 1} for name in documents})
+    names = {name: Path(name).stem.replace("-", " ") for name in documents}
+    return Collection("gardens", documents, names, {name: {name: 1} for name in documents})
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +121,14 @@ def test_spam_stands_below_every_honest_match_and_changes_nothing_above(held: He
     _take(held.db, spam(held.collection))
     seen = 0
     for number, text in questions.items():
-        assert ranked(held, text, 10) == before[number]
+        assert [name for name in ranked(held, text, 10) if name is not None] == before[number]
         everything = ranked(held, text, 10_000)
         honest = [place for place, name in enumerate(everything) if name is not None]
         assert len(honest) == matches[number]
         assert honest == list(range(len(honest)))
         seen += len(everything) - len(honest)
     # It is not that the spam was never a match.
-    assert seen >= SPAM * len(questions) // 2
+    assert seen >= SPAM * len(questions) // 4
     quality = [
         ndcg([name for name in ranked(held, text, 10) if name is not None], held.collection.grades[number])
         for number, text in questions.items()
