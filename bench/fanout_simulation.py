@@ -28,7 +28,7 @@ from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.documents import Terms, best_class, terms_of
 from pkn_protocol.search.fanout import AskPeer, Candidate, Effect, FanOut, Finished
 from pkn_protocol.search.query import Query, parse_query
-from pkn_protocol.search.scoring import Statistics, bm25, rounded
+from pkn_protocol.search.scoring import Statistics, bm25
 
 PEERS = 1000
 LINKS = 48
@@ -98,11 +98,11 @@ class World:
         """As `pknd.search.local.statistics_of`, of what one peer holds."""
         held = self.holds[peer]
         frequencies = tuple(
-            rounded(len({cid for stem in term.stems for cid in self.having.get(stem, ())} & held))
+            len({cid for stem in term.stems for cid in self.having.get(stem, ())} & held)
             for term in query.terms
         )
         length = mean(self.terms[cid].length for cid in held) if held else 1.0
-        return Statistics(rounded(len(held)), float(round(length)), frequencies)
+        return Statistics(len(held), length, frequencies)
 
     def scores(self, query: Query, statistics: Statistics) -> dict[Cid, float]:
         """The text scores of everything that matches: what the asker computes of each signed record."""
@@ -122,8 +122,11 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     query = parse_query(text.replace('"', " ").replace(" -", " "), {"en"})
     statistics = world.statistics(query, asker)
     scores = world.scores(query, statistics)
-    ranked = sorted(scores, key=lambda cid: (-scores[cid], cid))
-    known = {cid: scores[cid] for cid in _best(ranked, world.holds[asker], 4 * TOP)}
+    own = sorted(scores, key=lambda cid: (-scores[cid], cid))
+    known = {cid: scores[cid] for cid in _best(own, world.holds[asker], 4 * TOP)}
+    # Others know the asker's figures roughly, and cut their answers by them.
+    told = world.scores(query, statistics.as_told())
+    ranked = sorted(told, key=lambda cid: (-told[cid], cid))
     links = chance.sample([peer for peer in range(PEERS) if peer != asker], LINKS)
     online = {_device(peer): peer for peer in links if peer not in world.offline}
     promise: dict[int, float] = defaultdict(float)
@@ -144,7 +147,7 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
         for effect in effects:
             if isinstance(effect, AskPeer):
                 peer = online[effect.device]
-                sent += len(_question(query, statistics, effect, len(online)))
+                sent += len(_question(query, statistics.as_told(), effect, len(online)))
                 answer = _answer(world, ranked, peer, effect.budget.bytes, chance)
                 if answer is not None:
                     # The answer, and a second round trip for records that the asker lacks.

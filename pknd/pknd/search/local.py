@@ -14,7 +14,7 @@ from pkn_protocol.search.passages import Passage, best_passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
 from pkn_protocol.search.query import Query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, claims_much, rank
-from pkn_protocol.search.scoring import Statistics, rounded
+from pkn_protocol.search.scoring import Statistics
 from pknd.search.index import IndexReader, collection
 from pknd.search.scores import Matches
 from pknd.search.strangers import LeftOut
@@ -52,12 +52,12 @@ def statistics_of(
     index: IndexReader | None = None,
     left_out: LeftOut | None = None,
 ) -> Statistics:
-    """The asker's statistics: of public summaries alone, without those of strangers where they are known;
-    rounded to four leading bits."""
+    """The asker's own statistics: of public summaries alone, without those of strangers where they are known.
+    Others are told less of them (`Statistics.as_told`)."""
     index = index or IndexReader(db)
     whole = collection(db, public_only=True) if left_out is None else left_out.others
-    frequencies = tuple(rounded(_frequency(index, term.stems, left_out)) for term in query.terms)
-    return Statistics(rounded(whole.documents), float(round(whole.mean_length)), frequencies)
+    frequencies = tuple(_frequency(index, term.stems, left_out) for term in query.terms)
+    return Statistics(whole.documents, whole.mean_length, frequencies)
 
 
 def _frequency(index: IndexReader, stems: Collection[int], left_out: LeftOut | None) -> int:

@@ -191,7 +191,7 @@ class Queries:
             everybody = (self._env.keys.device, *self._links())
             message = ask_message(
                 state.query,
-                state.statistics,
+                state.statistics.as_told(),
                 state.wanted,
                 budget,
                 request,
