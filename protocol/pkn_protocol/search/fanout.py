@@ -36,7 +36,7 @@ _LAST_FACTOR = 2.0
 """While answers still change the top, an overdue peer is waited for so many times its patience."""
 _SETTLED_ANSWERS = 2
 """So many answers in a row that change nothing, and those that are overdue are not waited for."""
-_MOST_SETTLED = 6
+_MOST_SETTLED = 4
 """Where answers keep changing the top, so many in a row must not before nobody more is asked."""
 _MOST_SEEN = 4096
 
