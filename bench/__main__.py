@@ -21,6 +21,8 @@ BENCHMARKS = (
     "freshness",
     "idle",
     "search_quality",
+    "people_quality",
+    "fanout_simulation",
     "silent_peers",
     "primitives",
     "catching_up",

@@ -43,8 +43,10 @@ from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
 from pknd.people.service import People
 from pknd.retention import Retention
+from pknd.search.answering import Answering
 from pknd.search.discovering import Discovering
 from pknd.search.service import Queries
+from pknd.search.texts import Texts
 from pknd.status import StatusReport
 from pknd.store.blocks import OriginalChanged, get_block, records_using
 from pknd.store.peers import peers as known_peers
@@ -148,9 +150,16 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             links=self._links,
-            may_see=self._may_see,
             in_step=self._in_step,
             default_lang=lambda: config.config.lang,
+            rank_weights=lambda: config.config.rank_weights,
+        )
+        self.answering = Answering(
+            env,
+            view=lambda: people.view,
+            links=self._links,
+            may_see=self._may_see,
+            text_of=Texts(env.store.files).of,
         )
         services = self._services(publisher, fetcher, ceiling)
         await self.network.start(settings.listen)
@@ -218,6 +227,7 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             default_lang=lambda: config.config.lang,
+            rank_weights=lambda: config.config.rank_weights,
         )
         self.gatherer = gatherer = Gatherer(
             env,
@@ -279,10 +289,10 @@ class Daemon:
     async def _request(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
         match message:
             case m.Fetch():
-                async for part in self.sync.give_records(link, message, self.queries.forwarder.passed_on):
+                async for part in self.sync.give_records(link, message, self.answering.forwarder.passed_on):
                     yield part
             case m.Ask():
-                async for answers in self.queries.answer(link, message):
+                async for answers in self.answering.answer(link, message):
                     yield answers
             case m.Have():
                 yield await self._which_blocks(link, message)

@@ -1,4 +1,4 @@
-"""Two daemons that meet again with clocks apart, a raised floor, somebody blocked, a retraction and an expired
+"""Two daemons that meet again with clocks apart, a raised floor, somebody blocked, a retraction, an expired
 record."""
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.news.questions import Question, Questions
 from pknd.people.view import PeopleView
 from pknd.search.index import languages
-from pknd.search.service import TEXT_BYTES
+from pknd.search.texts import TEXT_BYTES
 from pknd.store.arrivals import Came, arrivals_after, forget_arrivals
 from pknd.store.news import Found, put_news
 from pknd.store.records import Filter, Held, get_row

@@ -13,6 +13,7 @@ from pkn_protocol.search.documents import terms_of
 from pkn_protocol.search.experts import Expert as Ranked
 from pkn_protocol.search.experts import experts, may_know
 from pkn_protocol.search.query import BadQuery, Query, parse_query
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights
 from pkn_protocol.search.related import query_of_stems, telling_stems
 from pknd.environment import Environment
 from pknd.errors import DomainError
@@ -21,6 +22,7 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
 from pknd.search.index import IndexReader, collection, languages
 from pknd.search.local import LocalHit, local_query, statistics_of
+from pknd.search.strangers import Strangers
 from pknd.store.records import Filter, Held
 
 MATCHES = 200
@@ -37,11 +39,14 @@ class Discovering:
         view: Callable[[], PeopleView],
         holders: Callable[[], Holders],
         default_lang: Callable[[], str],
+        rank_weights: Callable[[], Weights] = lambda: DEFAULT_WEIGHTS,
     ) -> None:
         self._env = env
         self._view = view
         self._holders = holders
         self._default_lang = default_lang
+        self._rank_weights = rank_weights
+        self._strangers = Strangers()
 
     async def who(self, request: WhoRequest) -> Experts:
         """People by what they published on something.
@@ -112,7 +117,7 @@ class Discovering:
         return local_query(
             db,
             query,
-            statistics_of(db, query, index),
+            statistics_of(db, query, index, self._strangers.left_out(db, view.distances)),
             Filter(now=self._env.now()),
             limit=limit,
             text_of=lambda _db, _held: None,
@@ -120,6 +125,7 @@ class Discovering:
             weights=view.weights,
             shown=0,
             index=index,
+            rank_weights=self._rank_weights(),
         )
 
 
