@@ -21,7 +21,7 @@ class StreamEvent(StrEnum):
     NEWS = "news"  # {"event", "news": News that came}
 
 
-# The key under which each event carries its shape.
+# The key under which each event carries its shape; `watching` says nothing but that it is so.
 STREAM_KEY: dict[StreamEvent, str] = {
     StreamEvent.PROGRESS: "progress",
     StreamEvent.SNAPSHOT: "result",
