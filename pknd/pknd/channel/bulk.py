@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
-import os
 import re
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,16 +21,14 @@ from pkn_protocol.records.walk import BadBlock
 from pknd import log
 from pknd.channel.blocks import token_text
 from pknd.channel.limits import PIECE_BYTES, Limits
-from pknd.channel.pinned import Idle, PinnedConnection, Source, WrongCertificate
+from pknd.channel.pinned import Answer, BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
 from pknd.channel.receiving import InMemory, Receiving
 from pknd.channel.tls import client_context
 from pknd.sync.link import LinkClosed, SourceBusy
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
+_CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
 _THREADS = 16
 """Transfers at a time, with 256 KiB each. Most of them wait for the network."""
-_NICENESS = 5
-"""The threads' own: the event loop and whoever else uses the machine come first."""
 
 
 class _BrokenOff(Exception):
@@ -50,7 +45,7 @@ class BulkClient:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._context = client_context()
-        self._executor = ThreadPoolExecutor(_THREADS, "pkn-bulk", initializer=_stand_back)
+        self._executor = ThreadPoolExecutor(_THREADS, "pkn-bulk")
         self._idle = Idle()
         self._running: set[_Transfer] = set()
 
@@ -188,7 +183,7 @@ class _Transfer:
     def _put_back(self, connection: PinnedConnection) -> None:
         with self._lock:
             self._connection = None
-        if connection.is_reusable and not self._aborted:
+        if connection.is_reusable:
             self._idle.put(connection)
         else:
             connection.close()
@@ -198,22 +193,21 @@ class _Transfer:
         headers = {"Authorization": f"Bearer {token_text(self._source.token)}"}
         if into.length:
             headers["Range"] = f"bytes={into.length}-"
-        reused = connection.sock is not None
-        with _failures(reused=reused):
-            response = connection.ask(f"/v1/blocks/{cid_text(self._cid)}", headers)
-        length = self._begins_right(response)
-        if length is not None:
-            self._take(response)
-            if into.length < length:
-                raise _BrokenOff("it ended early")
-        connection.finish(response)
-        return length is not None
+        with _failures(reused=connection.was_used):
+            answer = connection.ask(f"/v1/blocks/{cid_text(self._cid)}", headers)
+        length = self._begins_right(answer)
+        if length is None:
+            return False
+        self._take(connection)
+        if into.length < length:
+            raise _BrokenOff("it ended early")
+        return True
 
-    def _take(self, response: http.client.HTTPResponse) -> None:
+    def _take(self, connection: PinnedConnection) -> None:
         buffer = memoryview(_buffer())
         while True:
             with _failures():
-                count = response.readinto(buffer)
+                count = connection.read_into(buffer)
             if not count:
                 return
             if self._into.length + count > self._most_bytes:
@@ -221,10 +215,10 @@ class _Transfer:
                 raise BadBlock(f"a block longer than the {self._most_bytes} bytes that were announced")
             self._into.take(buffer[:count])
 
-    def _begins_right(self, response: http.client.HTTPResponse) -> int | None:
+    def _begins_right(self, answer: Answer) -> int | None:
         """Check status and range against what was asked; the block's length (0: not said), None where there
         is no block. What is there is cleared where the peer begins anew."""
-        into, status = self._into, response.status
+        into, status = self._into, answer.status
         if status == 404:
             return None
         if status == 429:
@@ -234,14 +228,14 @@ class _Transfer:
             into.clear()
             raise _BrokenOff("the range is beyond the block")
         if status == 206:
-            found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            found = _CONTENT_RANGE.fullmatch(answer.headers.get(b"content-range", b""))
             if found is None or int(found[1]) != into.length or int(found[2]) + 1 != int(found[3]):
                 raise BadBlock("another range than was asked for")
             length = int(found[3])
         elif status == 200:
             if into.length:
                 into.clear()
-            length = response.length or 0
+            length = answer.length or 0
         else:
             raise LinkClosed(f"blocks cannot be had: HTTP {status}")
         if length > self._most_bytes:
@@ -264,8 +258,8 @@ def _failures(*, reused: bool = False) -> Iterator[None]:
         if reused:
             raise _Stale from error
         raise _BrokenOff(type(error).__name__) from error
-    except http.client.HTTPException as error:
-        raise LinkClosed(f"blocks cannot be had: {type(error).__name__}") from error
+    except BadAnswer as error:
+        raise LinkClosed(f"blocks cannot be had: {error}") from error
     except OSError as error:
         raise LinkClosed(f"blocks cannot be had: {error.strerror or error}") from error
 
@@ -279,12 +273,6 @@ def _buffer() -> bytearray:
     if buffer is None:
         buffer = _local.buffer = bytearray(PIECE_BYTES)
     return buffer
-
-
-def _stand_back() -> None:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 async def _over(ended: asyncio.Future[bool]) -> None:

@@ -95,6 +95,7 @@ class Download:
         self._fetching: dict[tuple[PeerLink, Cid], _Fetching] = {}
         self._wake = asyncio.Event()
         self._fetched = 0
+        self._window_moved = True
         self._stuck_since: float | None = None
         self._failure: BaseException | None = None
 
@@ -106,6 +107,7 @@ class Download:
         """A reader waits at that stored byte: what follows it comes first."""
         if stored != self._focus:
             self._focus = stored
+            self._window_moved = True
             self._wake.set()
 
     async def run(self) -> bool:
@@ -168,6 +170,9 @@ class Download:
 
     async def _look_at_disk(self) -> None:
         """Pass over what is here already, until the window holds only what is missing."""
+        if not self._window_moved:
+            return
+        self._window_moved = False
         while True:
             ahead = self._walk.ahead(WINDOW, begin=self._focus)
             coming = self._keeper.cids
@@ -221,6 +226,7 @@ class Download:
     def _begin_anew(self) -> None:
         self._walk = PayloadWalk(self._payload)
         self._missing.clear()
+        self._window_moved = True
 
     def _meet(self) -> None:
         links = set(self._links())
@@ -333,6 +339,7 @@ class Download:
             elif isinstance(arrival.block, bytes):
                 self._walk.receive(arrival.block, one)
         self._missing -= sizes.keys()
+        self._window_moved = True
         self.done = min(self.total, self.done + sum(arrival.size for arrival in kept))
         self._wake.set()
         self.changes.tell()

@@ -244,12 +244,14 @@ def _read_own(path: Path, size: int, mtime_ns: int, key: bytes | None, position:
     step = BLOCK_BYTES if key is None else SEALED_CHUNK_BYTES
     try:
         # Without blocking: a pipe may lie there now.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-            about = os.fstat(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
                 raise OriginalChanged(path, "was changed")
-            file.seek(position * step)
-            part = file.read(step)
+            part = os.pread(descriptor, step, position * step)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise OriginalChanged(path, f"cannot be read any more ({error.strerror})") from error
     block = part if key is None else seal_chunk(key, position, part)

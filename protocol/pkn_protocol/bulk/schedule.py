@@ -39,7 +39,7 @@ class Rules:
     """Blocks among which the rarest is chosen: enough for two who fetch the same to have something for each
     other, and near enough in order to be read while it comes."""
     low_water: int = 64
-    """A source is asked what it has when less is known of what is wanted next."""
+    """A source is asked what it has when it is known to have fewer of the wanted blocks than this."""
     ask_again: float = 3.0
     most_ask_again: float = 60.0
     """After a source had not a block: it may be fetching it itself. Doubled while it has nothing."""
@@ -198,6 +198,8 @@ class Schedule(Generic[Source]):
     def came(self, source: Source, cid: Cid, fetched: int, now: float) -> None:
         """A block is here and good; `fetched` bytes of it came from this source."""
         self._wanted.pop(cid, None)
+        for other in self._sources.values():
+            other.has.discard(cid)
         state = self._sources.get(source)
         if state is None:
             return
@@ -248,9 +250,10 @@ class Schedule(Generic[Source]):
         for source, state in self._sources.items():
             if state.asked or state.assumed or state.not_before > now:
                 continue
+            if len(state.has) >= self._rules.low_water:
+                continue
             unknown = [cid for cid in self._wanted if self._is_unknown(state, cid, now)][:MOST_HAVE]
-            known = len(self._wanted) - len(unknown)
-            if unknown and known - len(state.lacks) < self._rules.low_water:
+            if unknown:
                 state.asked = True
                 yield Ask(source, tuple(unknown))
 
@@ -267,14 +270,16 @@ class Schedule(Generic[Source]):
         return True if cid in state.has or state.assumed else None
 
     def _fetch(self, now: float) -> Iterator[Fetch[Source]]:
-        flying = {cid for state in self._sources.values() for cid in state.flights}
-        free = [cid for cid in self._wanted if cid not in flying]
-        room = self._rules.in_flight - len(flying)
         ready = [
             (source, state)
             for source, state in self._sources.items()
             if state.not_before <= now and len(state.flights) < state.window
         ]
+        if not ready:
+            return
+        flying = {cid for state in self._sources.values() for cid in state.flights}
+        free = [cid for cid in self._wanted if cid not in flying]
+        room = self._rules.in_flight - len(flying)
         # One after the other, the faster first, so that a few blocks do not all go to one source.
         ready.sort(key=lambda one: (one[1].preference, -(one[1].rate or 0.0)))
         while ready and free and room > 0:
