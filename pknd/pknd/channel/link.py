@@ -103,6 +103,7 @@ class Link:
         self.records_out = 0
         self.ended: LinkEnd | None = None
         self.blocks_being_given = 0
+        self.blocks_refused = 0
         self._socket = socket
         self._fetch = fetch
         self._receive = receive

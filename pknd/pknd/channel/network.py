@@ -92,7 +92,7 @@ class Network:
         self._handlers = handlers
         self._strangers = Bucket(self._limits.strangers_burst, self._limits.strangers_rate, clock())
         self._registry = Registry(self._device, self._limits)
-        self._blocks = BlockServer(self._registry, handlers.block, self._limits)
+        self._blocks = BlockServer(self._registry, handlers.block, handlers.is_near, self._limits, clock)
         self._listener = Listener(
             server_context(self._certificate, random_bytes=random_bytes),
             on_channel=self._accept,

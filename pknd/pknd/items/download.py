@@ -34,7 +34,7 @@ from pknd.sync.link import LinkClosed, PeerLink, SourceBusy
 
 WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 """When nobody who is here has what is missing, though something came: a daemon that restarts is back then."""
 _TICK_S = 0.25
 _HAVE_S = 10.0
