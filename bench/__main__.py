@@ -20,6 +20,7 @@ BENCHMARKS = (
     "query_process",
     "freshness",
     "idle",
+    "bulk",
     "search_quality",
     "silent_peers",
     "primitives",
