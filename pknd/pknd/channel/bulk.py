@@ -145,11 +145,13 @@ class _Transfer:
         # The beginning may be another peer's: if the whole is wrong, this one is not at fault yet.
         foreign = into.length > 0
         if foreign and into.is_block(self._cid):
+            into.end()
             return True
         while True:
             if not self._request():
                 return False
             if into.is_block(self._cid):
+                into.end()
                 return True
             into.clear()
             if not foreign:

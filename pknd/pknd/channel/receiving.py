@@ -37,6 +37,10 @@ class Receiving(Protocol):
         """Whether what is there is the block of that name."""
         ...
 
+    def end(self) -> None:
+        """Called when the block has come in full and is verified, in the same thread."""
+        ...
+
 
 class InMemory:
     """For blocks that are worked on at once: manifests, short texts."""
@@ -53,6 +57,9 @@ class InMemory:
         return 0
 
     def begin(self) -> None:
+        return
+
+    def end(self) -> None:
         return
 
     @property

@@ -116,6 +116,12 @@ class PartialFile:
     def is_block(self, cid: Cid) -> bool:
         return self._digest.digest() == cid_digest(cid)
 
+    def end(self) -> None:
+        """Nothing more comes: the system may begin to write, so that `sync` need not wait so long."""
+        if hasattr(os, "posix_fadvise"):
+            # Linux begins to write what is not on disk yet; it forgets only what is (posix_fadvise(2)).
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def sync(self) -> None:
         """Until the bytes are on disk."""
         os.fsync(self._descriptor)
