@@ -120,13 +120,16 @@ class BlockServer:
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(block)}"
         await response.prepare(request)
         view = memoryview(block)
-        for at in range(start, stop, PIECE_BYTES):
-            piece = view[at : min(stop, at + PIECE_BYTES)]
-            if (wait := self._budget.pace(len(piece), is_near=is_near, now=self._clock())) > 0:
-                await asyncio.sleep(wait)
-            async with asyncio.timeout(self._limits.bulk_write_seconds):
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as patience:
+            for at in range(start, stop, PIECE_BYTES):
+                piece = view[at : min(stop, at + PIECE_BYTES)]
+                if (wait := self._budget.pace(len(piece), is_near=is_near, now=self._clock())) > 0:
+                    patience.reschedule(None)
+                    await asyncio.sleep(wait)
+                patience.reschedule(loop.time() + self._limits.bulk_write_seconds)
                 await response.write(piece)
-            link.bytes_out += len(piece)
+                link.bytes_out += len(piece)
         await response.write_eof()
         return response
 

@@ -95,12 +95,15 @@ class Download:
         self._fetching: dict[tuple[PeerLink, Cid], _Fetching] = {}
         self._wake = asyncio.Event()
         self._fetched = 0
+        self._look_round_at = 0.0
+        self._window: dict[Cid, WantedBlock] = {}
         self._window_moved = True
         self._stuck_since: float | None = None
         self._failure: BaseException | None = None
 
     def look_again(self) -> None:
         """Somebody new is connected."""
+        self._look_round_at = 0.0
         self._wake.set()
 
     def read_at(self, stored: int) -> None:
@@ -146,8 +149,10 @@ class Download:
                 self._begin_anew()
                 continue
             now = self._env.monotonic()
-            self._meet()
-            self._tell_progress(now)
+            if now >= self._look_round_at:
+                self._look_round_at = now + _TICK_S
+                self._meet()
+                self._tell_progress(now)
             if not self._keeper.is_full:
                 for effect in self._schedule.next(now):
                     self._do(effect, tasks)
@@ -180,9 +185,8 @@ class Download:
             if not unseen:
                 break
             await self._pass_over(unseen)
-        self._schedule.want(
-            [(one.cid, one.stored if one.level == 0 else 0) for one in ahead if one.cid not in coming]
-        )
+        self._window = {one.cid: one for one in ahead if one.cid not in coming}
+        self._schedule.want([(one.cid, one.stored if one.level == 0 else 0) for one in self._window.values()])
 
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
         files, record = self._env.store.files, self._record
@@ -254,9 +258,7 @@ class Download:
             case Ask():
                 tasks.create_task(self._ask(effect.source, effect.cids))
             case Fetch():
-                wanted = next(
-                    one for one in self._walk.ahead(WINDOW, begin=self._focus) if one.cid == effect.cid
-                )
+                wanted = self._window[effect.cid]
                 task = tasks.create_task(self._fetch(effect.source, wanted))
                 self._fetching[effect.source, effect.cid] = _Fetching(task, wanted.stored)
             case GiveUp():
@@ -288,6 +290,8 @@ class Download:
         except SourceBusy:
             loss = Loss.BUSY
         except LinkClosed as error:
+            # The connection may be gone with it.
+            self._look_round_at = 0.0
             log.event("fetch.broken", LogLevel.DEBUG, device=_name(link), error=str(error))
         except BadBlock as error:
             await link.close(CloseCode.BAD_RECORD, str(error))
