@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -64,27 +65,43 @@ class LargeFile:
 
 def _one_holder(anna: Node, bruno: Node, file: LargeFile, audience: str) -> list[Figure]:
     ratios, rates, baselines, growth_there, growth_here = [], [], [], [], []
+    disk: list[float] = []
     read: list[float] = []
+    streamed: list[tuple[float, float]] = []
+    processors: list[float] = []
     for number in range(ROUNDS):
-        baselines.append(_baseline())
+        streamed.append(_baseline())
+        baselines.append(streamed[-1][0])
         item = _published(anna, bruno, file, audience)
         before = [_memory(node) for node in (anna, bruno)]
+        spent = sum(_processor_seconds(node) for node in (anna, bruno))
         rates.append(FILE_BYTES / _fetch(bruno, item))
+        processors.append(sum(_processor_seconds(node) for node in (anna, bruno)) - spent)
         after = [_memory(node, "VmHWM") for node in (anna, bruno)]
         growth_there.append((after[0] - before[0]) / MIB)
         growth_here.append((after[1] - before[1]) / MIB)
         ratios.append(rates[-1] / baselines[-1])
+        disk.append(_disk(bruno.home.parent))
         if number == 0:
             read.append(FILE_BYTES / _get(bruno, item))
     case = "1 GiB" if audience == "public" else "1 GiB, sealed"
     details = {
         "megabytes_a_second": [rate / 1e6 for rate in rates],
         "aiohttp_megabytes_a_second": [rate / 1e6 for rate in baselines],
+        "disk_megabytes_a_second": [rate / 1e6 for rate in disk],
+        "aiohttp_processor_seconds": [processor for _, processor in streamed],
+        "own_processor_seconds": processors,
     }
     limit = RATIO if audience == "public" else None
     return [
         Figure(f"{case}: rate", median(ratios), "of aiohttp's", limit, True, ratios, details),
         Figure(f"{case}: rate", median(rates) / 1e6, "MB/s"),
+        Figure(f"{case}: what the disk alone takes, written and synced", median(disk) / 1e6, "MB/s"),
+        Figure(
+            f"{case}: processor, both daemons",
+            median(own / base for own, (_, base) in zip(processors, streamed, strict=True)),
+            "× aiohttp's",
+        ),
         Figure(f"{case}: sender grows by", max(growth_there), "MiB", GROWTH_MIB, samples=growth_there),
         Figure(f"{case}: receiver grows by", max(growth_here), "MiB", GROWTH_MIB, samples=growth_here),
         Figure(f"{case}: pkn get -o of what is here", read[0] / 1e6, "MB/s"),
@@ -98,7 +115,7 @@ def _two_holders(anna: Node, bruno: Node, chiara: Node, file: LargeFile) -> list
     for other in (anna, bruno):
         chiara.connect(other)
     wait_for("the item", lambda: _has_item(chiara, item), seconds=_WAIT_SECONDS)
-    baseline = _baseline()
+    baseline, _ = _baseline()
     before = {peer["device"]: peer["bytes_in"] for peer in chiara.pkn("peers")["peers"]}
     rate = FILE_BYTES / _fetch(chiara, item)
     shares = [
@@ -197,9 +214,39 @@ def _memory(node: Node, field: str = "VmRSS") -> int:
     return int(next(line.split()[1] for line in lines if line.startswith(f"{field}:"))) * 1024
 
 
-def _baseline() -> float:
-    """Bytes a second, by a process of its own."""
+def _processor_seconds(node: Node) -> float:
+    if node.process is None:
+        raise RuntimeError(f"{node.name} does not run")
+    # proc(5): utime and stime, the 14th and 15th; the name before them may hold spaces.
+    fields = (Path("/proc") / str(node.process.pid) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _disk(folder: Path) -> float:
+    """Bytes a second of files of 1 MiB, each written and synced, by four threads."""
+    block = os.urandom(MIB)
+
+    def write(number: int) -> Path:
+        path = folder / f"disk{number}"
+        with path.open("wb") as file:
+            file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(4) as threads:
+        paths = list(threads.map(write, range(FILE_BYTES // MIB)))
+    took = time.perf_counter() - began
+    for path in paths:
+        path.unlink()
+    return FILE_BYTES / took
+
+
+def _baseline() -> tuple[float, float]:
+    """Bytes a second, and processor seconds, by a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.streamed", str(FILE_BYTES)], capture_output=True, text=True, check=True
     )
-    return float(done.stdout)
+    rate, seconds = done.stdout.split()
+    return float(rate), float(seconds)

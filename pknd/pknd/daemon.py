@@ -176,6 +176,7 @@ class Daemon:
             await self.discovery.stop()
             await self.network.stop()
             await fetcher.stop()
+            self.giver.close()
 
     def is_connected(self, device: DeviceId) -> bool:
         return device in self.network.links

@@ -12,13 +12,13 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.payload import BLOCK_BYTES
 from pkn_protocol.records.walk import BadBlock
 from pknd import log
+from pknd.background import background_threads
 from pknd.channel.blocks import token_text
 from pknd.channel.limits import PIECE_BYTES, Limits
 from pknd.channel.pinned import Answer, BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
@@ -45,7 +45,7 @@ class BulkClient:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._context = client_context()
-        self._executor = ThreadPoolExecutor(_THREADS, "pkn-bulk")
+        self._executor = background_threads(_THREADS, "pkn-bulk")
         self._idle = Idle()
         self._running: set[_Transfer] = set()
 

@@ -17,9 +17,9 @@ from pknd.store.failures import translated
 from pknd.store.partials import PartialFile
 from pknd.store.records import get_row
 
-_MOST_IN_GROUP = 32
-"""32 MiB: synced in a tenth of a second by a slow disk of today, so that others get their turn."""
-MOST_WAITING = 48
+_MOST_IN_GROUP = 8
+"""8 MiB: enough to share a transaction, little enough that a new record's sync waits not long behind it."""
+MOST_WAITING = 12
 """Files that came in full and are open; beyond this nothing new is fetched until the disk has caught up."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import Cid
 from pknd import log
+from pknd.background import background_threads
 from pknd.environment import Environment
 from pknd.store.blocks import OriginalChanged, get_block, scopes_using
 from pknd.sync.link import PeerLink
@@ -26,7 +27,7 @@ class BlockGiver:
     def __init__(self, env: Environment, may_see: Callable[[PeerLink, bytes], bool]) -> None:
         self._env = env
         self._may_see = may_see
-        self._slots = asyncio.Semaphore(_READ_AT_ONCE)
+        self._threads = background_threads(_READ_AT_ONCE, "pkn-give")
         self._cache: OrderedDict[Cid, bytes] = OrderedDict()
 
     async def which(self, link: PeerLink, have: m.Have) -> m.Holds:
@@ -46,12 +47,12 @@ class BlockGiver:
         def work(db: sqlite3.Connection) -> tuple[set[bytes], bytes | None]:
             return scopes_using(db, cid), cached or get_block(db, files, cid)
 
-        async with self._slots:
-            try:
-                scopes, block = await asyncio.to_thread(self._env.store.read_now, work)
-            except OriginalChanged as error:
-                log.event("block.original_changed", path=str(error.path))
-                return None
+        loop = asyncio.get_running_loop()
+        try:
+            scopes, block = await loop.run_in_executor(self._threads, self._env.store.read_now, work)
+        except OriginalChanged as error:
+            log.event("block.original_changed", path=str(error.path))
+            return None
         if block is None or not self._is_open(link, scopes):
             return None
         self._cache[cid] = block
@@ -59,6 +60,10 @@ class BlockGiver:
         if len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return block
+
+    def close(self) -> None:
+        """End the threads; before the store is closed."""
+        self._threads.shutdown(cancel_futures=True)
 
     def _is_open(self, link: PeerLink, scopes: set[bytes]) -> bool:
         return any(self._may_see(link, scope) for scope in scopes)
