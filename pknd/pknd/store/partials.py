@@ -118,13 +118,19 @@ class PartialFile:
 
     def end(self) -> None:
         """Nothing more comes: the system may begin to write, so that `sync` need not wait so long."""
-        if hasattr(os, "posix_fadvise"):
-            # Linux begins to write what is not on disk yet; it forgets only what is (posix_fadvise(2)).
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._not_cached()
 
     def sync(self) -> None:
         """Until the bytes are on disk."""
         os.fsync(self._descriptor)
+        # A film that comes by should not push everybody else's files out of memory; and pages that are used
+        # again at once cost less than new ones.
+        self._not_cached()
+
+    def _not_cached(self) -> None:
+        if hasattr(os, "posix_fadvise"):
+            # Linux begins to write what is not on disk yet, and forgets what is (posix_fadvise(2)).
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self, *, keep: bool = True) -> None:
         """Let go, once or more often; the beginning stays where it is worth it."""
