@@ -102,15 +102,15 @@ def test_the_same_with_a_gigabyte_that_is_sealed(tmp_path: Path) -> None:
     killed_receiver_goes_on(tmp_path, 1024, "trusted")
 
 
-def test_a_reader_waits_for_a_sender_that_was_killed_and_comes_back(tmp_path: Path) -> None:
-    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
-    path = large_file(tmp_path, 256)
+def killed_sender_is_gone_on_with(folder: Path, megabytes: int) -> None:
+    ann, ben = Node("Ann", folder), Node("Ben", folder)
+    path = large_file(folder, megabytes)
     with running(ann, ben):
         item = published(ann, ben, path, "public")
         # Where it listened it listens again: that is where the other dials.
         ann.listen = ann.address
         getting = subprocess.Popen(
-            [PKN, "get", item, "-o", str(tmp_path / "got"), "--json"],
+            [PKN, "get", item, "-o", str(folder / "got"), "--json"],
             env=ben.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -118,9 +118,49 @@ def test_a_reader_waits_for_a_sender_that_was_killed_and_comes_back(tmp_path: Pa
         wait_for("something to come", lambda: on_disk(ben) > 8 * MB)
         ann.kill()
         assert getting.poll() is None, "it was over before it could be interrupted"
+        wait_for("the end of the connection", lambda: ben.online() == 0)
+        kept = on_disk(ben)
         ann.start()
         ben.connect(ann)
-        out, errors = getting.communicate(timeout=60)
+        out, errors = getting.communicate(timeout=60 + megabytes // 4)
         assert getting.returncode == 0, errors.decode()
-        assert json.loads(out)["size"] == 256 * MB
-        assert digest_of(tmp_path / "got") == digest_of(path)
+        assert json.loads(out)["size"] == megabytes * MB
+        assert digest_of(folder / "got") == digest_of(path)
+        # Counted for each connection anew.
+        assert received(ben) < megabytes * MB - kept + SLACK
+
+
+def test_a_reader_waits_for_a_sender_that_was_killed_and_comes_back(tmp_path: Path) -> None:
+    killed_sender_is_gone_on_with(tmp_path, 256)
+
+
+@pytest.mark.long
+def test_the_same_with_a_sender_of_a_gigabyte(tmp_path: Path) -> None:
+    killed_sender_is_gone_on_with(tmp_path, 1024)
+
+
+def from_two_holders(folder: Path, megabytes: int, audience: str) -> None:
+    ann, ben, cat = (Node(name, folder) for name in ("Ann", "Ben", "Cat"))
+    path = large_file(folder, megabytes)
+    with running(ann, ben, cat):
+        trust_each_other(ann, ben, cat)
+        item = published(ann, ben, path, audience)
+        for _ in progress(ben, item):
+            pass
+        for other in (ann, ben):
+            cat.connect(other)
+        wait_for("the item", lambda: bool(cat.pkn("list")["items"]))
+        cat.pkn("get", item, "-o", str(folder / "got"))
+        assert digest_of(folder / "got") == digest_of(path)
+        shares = [int(peer["bytes_in"]) for peer in cat.pkn("peers")["peers"]]
+        assert len(shares) == 2 and min(shares) > megabytes * MB // 8, shares
+        assert sum(shares) < megabytes * MB + SLACK
+
+
+def test_who_has_two_holders_fetches_from_both_and_nothing_twice(tmp_path: Path) -> None:
+    from_two_holders(tmp_path, 64, "trusted")
+
+
+@pytest.mark.long
+def test_the_same_with_a_gigabyte_from_two(tmp_path: Path) -> None:
+    from_two_holders(tmp_path, 1024, "public")
