@@ -12,6 +12,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import Cid, cid_text
@@ -21,12 +22,12 @@ from pknd import log
 from pknd.background import background_threads
 from pknd.channel.blocks import token_text
 from pknd.channel.limits import PIECE_BYTES, Limits
-from pknd.channel.pinned import Answer, BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
+from pknd.channel.pinned import BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
 from pknd.channel.receiving import InMemory, Receiving
 from pknd.channel.tls import client_context
 from pknd.sync.link import LinkClosed, SourceBusy
 
-_CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
 _THREADS = 16
 """Transfers at a time, with 256 KiB each. Most of them wait for the network."""
 
@@ -217,7 +218,7 @@ class _Transfer:
                 raise BadBlock(f"a block longer than the {self._most_bytes} bytes that were announced")
             self._into.take(buffer[:count])
 
-    def _begins_right(self, answer: Answer) -> int | None:
+    def _begins_right(self, answer: HTTPResponse) -> int | None:
         """Check status and range against what was asked; the block's length (0: not said), None where there
         is no block. What is there is cleared where the peer begins anew."""
         into, status = self._into, answer.status
@@ -230,7 +231,7 @@ class _Transfer:
             into.clear()
             raise _BrokenOff("the range is beyond the block")
         if status == 206:
-            found = _CONTENT_RANGE.fullmatch(answer.headers.get(b"content-range", b""))
+            found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != into.length or int(found[2]) + 1 != int(found[3]):
                 raise BadBlock("another range than was asked for")
             length = int(found[3])

@@ -1,32 +1,25 @@
-"""HTTP connections to one certificate and no other, for threads; kept for a while for the next request.
-
-Only as much of HTTP/1.1 (RFC 9112) as a listener of this protocol speaks. The standard library's client would
-do, but takes a third of the time of a whole transfer for its headers and for reading through three layers.
-"""
+"""HTTP connections to one certificate and no other, for threads; kept for a while for the next request."""
 
 from __future__ import annotations
 
 import contextlib
-import re
+import io
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from pknd.channel.limits import Limits
 
 _IDLE_SECONDS = 30.0
 """Half of what the other side keeps an idle connection for."""
 _MOST_IDLE = 64
-_MOST_HEAD_BYTES = 8192
-"""Status line and headers: a listener here sends some 250 bytes."""
-_STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})(?: [^\r\n]*)?")
-_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*")
-_LENGTH = re.compile(rb"[0-9]{1,12}")
-_END_OF_HEAD = b"\r\n\r\n"
+_MOST_HEAD_BYTES = 16 * 1024
+"""Status line and headers, and what was read along of the body: a listener here sends some 250 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +40,6 @@ class BadAnswer(Exception):
     """Not an answer that this protocol has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The beginning of an answer; `length` bytes follow (None: until the connection ends)."""
-
-    status: int
-    length: int | None
-    headers: Mapping[bytes, bytes]
-
-
 class PinnedConnection:
     """One TLS connection to a source; the token goes to its certificate alone.
 
@@ -68,57 +52,51 @@ class PinnedConnection:
         self.was_used = False
         self._context = context
         self._limits = limits
-        self._tls: ssl.SSLSocket | None = None
+        self._http = HTTPConnection(source.host, source.port)
+        self._http.response_class = _Answer
+        self._http.auto_open = 0
         self._abortable: socket.socket | None = None
         self._aborted = False
-        self._ahead = b""
-        self._left: int | None = 0
-        self._ends = True
+        self._answer: HTTPResponse | None = None
 
     @property
     def is_reusable(self) -> bool:
         """Whether the last answer was read to its end and another request may follow."""
-        return self._tls is not None and not self._ends and self._left == 0 and not self._aborted
+        answer = self._answer
+        read = answer is not None and answer.isclosed() and not answer.will_close
+        return read and self._http.sock is not None and not self._aborted
 
-    def ask(self, path: str, headers: Mapping[str, str]) -> Answer:
+    def ask(self, path: str, headers: Mapping[str, str]) -> HTTPResponse:
         """Send a request; the answer up to its body.
 
         Raises:
             WrongCertificate, BadAnswer, OSError.
         """
-        if self._tls is None:
-            self._tls = self._connected()
-        host = f"[{self.source.host}]" if ":" in self.source.host else self.source.host
-        lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{self.source.port}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        self._ends = True
-        self._tls.sendall("\r\n".join([*lines, "", ""]).encode("ascii", "replace"))
+        if self._http.sock is None:
+            self._http.sock = self._connected()
+        self._answer = None
+        self._http.putrequest("GET", path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            self._http.putheader(name, value)
+        self._http.endheaders()
         self.was_used = True
-        answer = self._head(self._tls)
-        self._left = answer.length
-        self._ends = answer.length is None or answer.headers.get(b"connection", b"").lower() == b"close"
-        return answer
+        with _bad_answers():
+            self._answer = self._http.getresponse()
+        if "Transfer-Encoding" in self._answer.headers or "Content-Encoding" in self._answer.headers:
+            raise BadAnswer("an encoding that was not asked for")
+        return self._answer
 
     def read_into(self, buffer: memoryview) -> int:
         """The next bytes of the body: as many as fit, fewer only at its end (then 0) or where it breaks."""
-        wanted = len(buffer) if self._left is None else min(len(buffer), self._left)
-        count = min(wanted, len(self._ahead))
-        buffer[:count] = self._ahead[:count]
-        self._ahead = self._ahead[count:]
-        while count < wanted and self._tls is not None:
-            more = self._tls.recv_into(buffer[count:wanted])
-            if not more:
-                self._ends = True
-                break
-            count += more
-        if self._left is not None:
-            self._left -= count
-        return count
+        if self._answer is None:
+            return 0
+        with _bad_answers():
+            return self._answer.readinto(buffer)
 
     def close(self) -> None:
-        if self._tls is not None:
-            self._tls.close()
-            self._tls = None
+        if self._answer is not None:
+            self._answer.close()
+        self._http.close()
 
     def abort(self) -> None:
         """From another thread: whatever waits on the socket ends. The descriptor stays open until `close`."""
@@ -127,29 +105,6 @@ class PinnedConnection:
             with contextlib.suppress(OSError):
                 # Of the class below: TLS has a `shutdown` that forgets its state under the reader's feet.
                 socket.socket.shutdown(self._abortable, socket.SHUT_RDWR)
-
-    def _head(self, tls: ssl.SSLSocket) -> Answer:
-        data = bytearray()
-        while (end := data.find(_END_OF_HEAD)) < 0:
-            if len(data) > _MOST_HEAD_BYTES:
-                raise BadAnswer("headers that are too long")
-            more = tls.recv(_MOST_HEAD_BYTES)
-            if not more:
-                raise ConnectionResetError("closed")
-            data += more
-        self._ahead = bytes(data[end + len(_END_OF_HEAD) :])
-        first, *lines = bytes(data[:end]).split(b"\r\n")
-        status = _STATUS.fullmatch(first)
-        found = [_HEADER.fullmatch(line) for line in lines]
-        if status is None or None in found:
-            raise BadAnswer("not HTTP/1.1")
-        headers = {one[1].lower(): one[2] for one in found if one is not None}
-        length = headers.get(b"content-length")
-        if b"transfer-encoding" in headers or b"content-encoding" in headers:
-            raise BadAnswer("an encoding that was not asked for")
-        if length is not None and _LENGTH.fullmatch(length) is None:
-            raise BadAnswer("a length that is no number")
-        return Answer(int(status[1]), None if length is None else int(length), headers)
 
     def _connected(self) -> ssl.SSLSocket:
         """TLS to the source; its certificate is looked at before anything is sent."""
@@ -190,6 +145,52 @@ class PinnedConnection:
         if self._aborted:
             opened.close()
             raise ConnectionAbortedError("given up")
+
+
+class _Answer(HTTPResponse):
+    """Takes only so much for status line and headers: the library would take some megabytes."""
+
+    def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
+        super().__init__(sock, debuglevel, method)
+        self._bounded = _Bounded(self.fp.detach())
+        self.fp = io.BufferedReader(self._bounded)
+
+    def begin(self) -> None:
+        super().begin()
+        self._bounded.left = None
+
+
+class _Bounded(io.RawIOBase):
+    """What comes over a connection, of which so much may still be read; None: all."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self.left: int | None = _MOST_HEAD_BYTES
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        count = self._raw.readinto(buffer)
+        if self.left is not None and count:
+            self.left -= count
+            if self.left < 0:
+                raise HTTPException("headers that are too long")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+@contextlib.contextmanager
+def _bad_answers() -> Iterator[None]:
+    try:
+        yield
+    except HTTPException as error:
+        if isinstance(error, OSError):
+            raise
+        raise BadAnswer(str(error) or type(error).__name__) from error
 
 
 class Idle:

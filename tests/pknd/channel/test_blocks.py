@@ -348,6 +348,26 @@ async def test_what_is_not_the_block_is_the_senders_fault(bad: Callable[..., Non
             await fetch()
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        answer("200 OK", "X: " + "x" * 20_000, b""),
+        answer("200 OK", "\r\n".join(f"X-{number}: {'x' * 900}" for number in range(30)), b""),
+        answer("100 Continue\r\n\r\nHTTP/1.1 " * 900 + "200 OK", "", b""),
+        answer("200 OK", "Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
+        answer("200 OK", "Content-Encoding: gzip\r\nContent-Length: 3", b"abc"),
+        answer("two hundred", "", b""),
+        lambda writer, request: writer.write(b"\x00\xff" * 20_000),
+    ],
+    ids=["long header", "many headers", "endless beginnings", "chunks", "compressed", "no status", "no HTTP"],
+)
+async def test_what_is_no_answer_of_the_protocol_is_not_read_on(bad: Callable[..., None]) -> None:
+    async with fetching(bad) as (server, fetch):
+        with pytest.raises(LinkClosed, match="blocks cannot be had"):
+            await fetch()
+        assert server.received.count(b"GET ") == 1
+
+
 async def test_a_sender_that_falls_silent_is_given_up() -> None:
     stopped = asyncio.Event()
 
