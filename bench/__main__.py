@@ -20,6 +20,7 @@ BENCHMARKS = (
     "query_process",
     "freshness",
     "idle",
+    "bulk",
     "search_quality",
     "people_quality",
     "fanout_simulation",

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.handshake import PeerAuthenticated
 from pkn_protocol.control.people import Announcement, Trust
-from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.records.ids import AuthorId, DeviceId
 from pknd import log
 from pknd.channel.conduct import Conduct
 from pknd.channel.link import Link
@@ -27,6 +27,7 @@ from pknd.discovery.watch import Watch
 from pknd.environment import Environment
 from pknd.home import Home
 from pknd.items.fetching import Fetcher
+from pknd.items.giving import BlockGiver
 from pknd.items.importing import Importer
 from pknd.items.publisher import Publisher
 from pknd.items.service import Items
@@ -48,7 +49,6 @@ from pknd.search.discovering import Discovering
 from pknd.search.service import Queries
 from pknd.search.texts import Texts
 from pknd.status import StatusReport
-from pknd.store.blocks import OriginalChanged, get_block, records_using
 from pknd.store.peers import peers as known_peers
 from pknd.store.people import device_record
 from pknd.store.records import get
@@ -105,6 +105,7 @@ class Daemon:
         await self.conduct.load()
         self.sync = sync = Sync(env, people, max_disk=ceiling)
         await sync.start()
+        self.giver = BlockGiver(env, self._may_see)
         self.network = await self._make_network()
         self.discovery = LocalDiscovery(
             env.keys.device, random_bytes=os.urandom, found=self._found, gone=self._gone
@@ -187,6 +188,7 @@ class Daemon:
             await self.discovery.stop()
             await self.network.stop()
             await fetcher.stop()
+            self.giver.close()
 
     def is_connected(self, device: DeviceId) -> bool:
         return device in self.network.links
@@ -212,7 +214,7 @@ class Daemon:
                 serve=self._serve,
                 request=self._request,
                 message=self.sync.receive,
-                block=self._block,
+                block=self.giver.give,
                 welcome=self._why_refused,
                 ended=self._ended,
                 is_near=lambda author: author in self.people.view.distances,
@@ -245,7 +247,7 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             default_audience=lambda: config.config.default_audience,
-            fetch=fetcher.fetch,
+            fetcher=fetcher,
             related=discovering.related_to,
         )
         importer = Importer(env, publisher, default_audience=lambda: config.config.default_audience)
@@ -295,30 +297,9 @@ class Daemon:
                 async for answers in self.answering.answer(link, message):
                     yield answers
             case m.Have():
-                yield await self._which_blocks(link, message)
+                yield await self.giver.which(link, message)
             case _:
                 yield m.Unsupported(type(message).__name__.lower())
-
-    async def _which_blocks(self, link: Link, have: m.Have) -> m.Holds:
-        held = bytearray()
-        for cid in have.cids:
-            held.append(await self._may_have(link, cid))
-        return m.Holds(bytes(held))
-
-    async def _may_have(self, link: PeerLink, cid: Cid) -> bool:
-        users = await self._env.store.read(lambda db: records_using(db, cid))
-        return any(self._may_see(link, scope) for _, _, scope in users)
-
-    async def _block(self, link: Link, cid: Cid) -> bytes | None:
-        """A block for who may see a record that needs it; for others it is as if it were not here."""
-        allowed = await self._may_have(link, cid)
-        files = self._env.store.files
-        try:
-            block = await self._env.store.read(lambda db: get_block(db, files, cid))
-        except OriginalChanged as error:
-            log.event("block.original_changed", path=str(error.path))
-            return None
-        return block if allowed else None
 
     def _may_see(self, link: PeerLink, scope: bytes) -> bool:
         return self.sync.may_see(link, scope)

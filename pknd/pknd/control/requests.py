@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
@@ -121,3 +122,13 @@ def reference(request: web.Request, name: str) -> str:
     if not text.strip() or len(text) > 600 or not text.isprintable():
         raise DomainError(ErrorCode.BAD_REFERENCE, f"the reference {text[:80]!r} cannot be one")
     return str(text)
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that is not absolute: the daemon's working folder is not the user's.
+
+    Raises:
+        DomainError: it is relative, or cannot be a path.
+    """
+    if not PurePath(path).is_absolute() or "\0" in path:
+        raise DomainError(ErrorCode.BAD_REQUEST, f"the path {path!r} is not absolute", "give the whole path")

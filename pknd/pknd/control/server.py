@@ -114,7 +114,7 @@ def _application(services: Services, acts: Acts, streams: Streams) -> web.Applic
             *daemon.routes(services.status, services.log, services.lifecycle, streams),
             *identity.routes(services.identity, acts),
             *settings.routes(services.config, acts),
-            *items.routes(services.items, acts),
+            *items.routes(services.items, acts, streams),
             *work.routes(services.work, streams),
             *query.routes(services.query, streams),
             *discovering.routes(services.discovering),

@@ -14,6 +14,7 @@ from typing import Protocol
 from pkn_protocol.control.discovering import Experts, Related, WhoRequest
 from pkn_protocol.control.items import (
     EditRequest,
+    FetchSummary,
     History,
     ItemDetail,
     Published,
@@ -31,12 +32,15 @@ from pkn_protocol.control.work import ImportRequest, ImportSummary, Progress, Ve
 
 @dataclass(frozen=True, slots=True)
 class PayloadContent:
-    """An item's content: `chunks` gives exactly `size` bytes, each chunk verified; `name` a file name."""
+    """An item's content of `size` bytes: `chunks` gives exactly those from `first` on, before `last` (None:
+    the end), each chunk verified; `name` a file name."""
 
     media_type: str
     size: int
     name: str | None
     chunks: AsyncGenerator[bytes, None]
+    first: int = 0
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,13 @@ class ItemsService(Protocol):
     async def show(self, ref: str, *, fetch: bool, timeout_s: float) -> ItemDetail:
         """One item with its text, which is fetched from peers within `timeout_s` if need be and allowed."""
 
-    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
-        """The item's content; `timeout_s` bounds the wait for its first byte."""
+    async def payload(
+        self, ref: str, *, timeout_s: float, first: int = 0, last: int | None = None
+    ) -> PayloadContent:
+        """The item's content, or those bytes of it; `timeout_s` bounds the wait for the first one."""
+
+    def fetch(self, ref: str, *, timeout_s: float) -> AsyncGenerator[Progress | FetchSummary, None]:
+        """Bring an item's content here, within `timeout_s`; yields progress and, last, what came of it."""
 
     async def history(self, ref: str) -> History: ...
 

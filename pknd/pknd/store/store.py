@@ -145,6 +145,7 @@ class Store:
     def _close(self) -> None:
         self._writer.close()
         self._readers.close()
+        self.files.close()
         self._connection.close()
 
     def _back_up(self) -> Path:

@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "too-large"
     NOT_THIS_HOST = "not-this-host"  # whoever answered at the address is not the device asked for
     UNREACHABLE = "unreachable"  # nobody online holds the content, or the address does not answer
+    BAD_RANGE = "bad-range"  # no byte of the content lies in the range that was asked for
     NO_ROOM = "no-room"  # max_disk or the volume is full; both figures are in the message
     STORE_DAMAGED = "store-damaged"
     BUSY = "busy"  # still starting, stopping, or too many requests at once
@@ -67,6 +68,7 @@ HTTP_STATUS: Mapping[str, int] = {
     ErrorCode.UNREACHABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
+    ErrorCode.BAD_RANGE: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     ErrorCode.NO_ROOM: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 

@@ -285,6 +285,7 @@ class Session:
 
     def circles_changed(self, now: int) -> None:
         self._prove()
+        self._verify()
         self._go_on(now)
 
     def dropped(self, now: int) -> None:
@@ -348,9 +349,8 @@ class Session:
                     if self._wanting.peer.number > 1:
                         self._comparing.set_due()
             case m.Circles():
-                if self._wanting.verify(message, self._shared.circles):
-                    self._comparing.wants_changed()
-                    self._comparing.set_due()
+                self._wanting.shown(message)
+                self._verify()
             case m.Grants():
                 self._asked += 1
                 self.out.append(OpenGrants(self.conn, message.blocks))
@@ -390,6 +390,11 @@ class Session:
         proofs = self._wanting.proofs(self._shared.circles)
         if proofs is not None:
             self._say(proofs)
+
+    def _verify(self) -> None:
+        if self._wanting.verify(self._shared.circles):
+            self._comparing.wants_changed()
+            self._comparing.set_due()
 
     def _wait_for_devices(self, blocks: Sequence[bytes]) -> None:
         if not blocks:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
-from pkn_protocol.control.items import Published, PublishRequest
+from pkn_protocol.control.items import FetchSummary, Published, PublishRequest
 from pkn_protocol.control.news import News, Seen, Watch, WatchMatch, WatchRequest
 from pkn_protocol.control.people import ConnectRequest, Peer, Person, Trust
 from pkn_protocol.control.query import QueryRequest, QueryResult
@@ -98,11 +98,19 @@ class ScriptedServices:
         self._script.asked.append(wanted)
         return ItemList(())
 
-    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
+    async def payload(
+        self, ref: str, *, timeout_s: float, first: int = 0, last: int | None = None
+    ) -> PayloadContent:
         self._script.asked.append((ref, timeout_s))
+        size = self._script.content_size
         return PayloadContent(
-            self._script.media_type, self._script.content_size, "naïve\r\n.txt", self._chunks()
+            self._script.media_type, size, "naïve\r\n.txt", self._chunks(), first, last or size
         )
+
+    async def fetch(self, ref: str, *, timeout_s: float) -> AsyncGenerator[Progress | FetchSummary, None]:
+        self._script.asked.append((ref, timeout_s))
+        yield Progress(1, 5, "notes")
+        yield FetchSummary(True, 5, 5)
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         for step, chunk in enumerate(self._script.content):
