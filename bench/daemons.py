@@ -35,9 +35,9 @@ def client_of(node: Node) -> ControlClient:
     return ControlClient(node.home, start_hint="")
 
 
-def ask(client: ControlClient, words: str, *, scope: str = "local") -> JsonObject:
-    """The final answer to a query."""
-    for event in client.stream("POST", "/v1/query", body={"query": words, "scope": scope}):
+def ask(client: ControlClient, words: str, *, scope: str = "local", each: bool = False) -> JsonObject:
+    """The final answer to a query; `each`: copies of one text by themselves."""
+    for event in client.stream("POST", "/v1/query", body={"query": words, "scope": scope, "each": each}):
         if event.get("event") == "final":
             result: JsonObject = event["result"]
             return result

@@ -64,8 +64,10 @@ class Share:
         return statistics_of(self.db, query)
 
     def scores(self, query: Query, statistics: Statistics) -> dict[Cid, float]:
-        """The best of the share, scored as the asker scores it: from the signed record."""
-        hits = search(self.db, query, statistics, Filter(now=NOW), limit=TOP, text_of=lambda _db, _held: None)
+        """The best of the share as the asker's figures, roughly told, say; scored as the asker does: from the
+        signed record, with the figures themselves."""
+        told = statistics.as_told()
+        hits = search(self.db, query, told, Filter(now=NOW), limit=TOP, text_of=lambda _db, _held: None)
         scores = {}
         for hit in hits:
             score = text_score(self.records[hit.held.record.id], query, statistics)

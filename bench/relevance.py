@@ -25,6 +25,12 @@ def central_ndcg(held: Collection, *, repeated: bool = True) -> float:
 
     `repeated`: a word that stands twice in a query counts twice.
     """
+    results = central_scores(held, repeated=repeated)
+    return sum(results) / len(results)
+
+
+def central_scores(held: Collection, *, repeated: bool = True) -> list[float]:
+    """The same for each query, in order."""
     frequencies = {d: Counter(analyse(text, "en")) for d, text in held.documents.items()}
     lengths = {d: sum(counts.values()) or 1 for d, counts in frequencies.items()}
     mean = sum(lengths.values()) / len(lengths)
@@ -43,4 +49,4 @@ def central_ndcg(held: Collection, *, repeated: bool = True) -> float:
                 scores[document] += (times if repeated else 1) * weight * count * (K1 + 1) / (count + norm)
         ranked = sorted(scores, key=lambda d: (-scores[d], d))
         results.append(ndcg(ranked, held.grades.get(number, {})))
-    return sum(results) / len(results)
+    return results

@@ -29,6 +29,20 @@ def _moment(context: click.Context, parameter: click.Parameter, text: str | None
 def filters(*, default_limit: int, most: int) -> _Decorator:
     """The filters of `query` and `list`: --tag, --author, --kind, --since, --limit."""
     return _all(
+        plain_filters(),
+        click.option(
+            "--limit",
+            type=click.IntRange(1, most),
+            default=default_limit,
+            metavar="N",
+            help=f"At most N items (default {default_limit}).",
+        ),
+    )
+
+
+def plain_filters() -> _Decorator:
+    """Those that say which items, and not how many: --tag, --author, --kind, --since."""
+    return _all(
         click.option(
             "--tag", "tags", multiple=True, metavar="T", help="Only with this tag; may be repeated."
         ),
@@ -36,13 +50,6 @@ def filters(*, default_limit: int, most: int) -> _Decorator:
         click.option("--kind", type=click.Choice(KINDS), help="Only of this kind."),
         click.option(
             "--since", callback=_moment, metavar="WHEN", help="Only since 2026-03-01, or 7d, 12h, 2w, 1y."
-        ),
-        click.option(
-            "--limit",
-            type=click.IntRange(1, most),
-            default=default_limit,
-            metavar="N",
-            help=f"At most N items (default {default_limit}).",
         ),
     )
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import re
 import shutil
 import tomllib
 from collections.abc import Callable, Mapping
@@ -18,8 +17,12 @@ from typing import Any
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.limits import NAME_BYTES
+from pkn_protocol.search.rank import Weights
 from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.errors import DomainError
+from pknd.rank_settings import RANK_SETTINGS, weights_of
+from pknd.setting_rule import SettingRule
+from pknd.sizes import format_size, parse_size
 
 # A few settings; anything longer is not ours.
 CONFIG_BYTES = 64 * 1024
@@ -33,12 +36,6 @@ _AUTO_MOST = 20 * _GIB
 _LEAST_DISK = 16 * 2**20
 _MOST_DISK = 2**60
 AUDIENCES = ("trusted", "public", "private")
-_UNITS = {
-    "": 1, "b": 1,
-    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
-    "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
-}  # fmt: skip
-_SIZE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,3}))?\s*([A-Za-z]{0,3})")
 
 
 class BadConfig(DomainError):
@@ -81,27 +78,25 @@ class Config:
     default_audience: str
     lang: str
     max_disk: int | None
+    rank_distance_2: float
+    rank_distance_3: float
+    rank_stranger: float
+    rank_claim: float
+    rank_crowd: float
+    rank_age: float
+    rank_half_life: float
     log_level: LogLevel
+
+    @property
+    def rank_weights(self) -> Weights:
+        """What each factor counts in the final rank."""
+        return weights_of(self)
 
     def disk_ceiling(self, home: Path) -> int:
         """`max_disk`, or without one a tenth of the home's volume within 2 and 20 GiB; bytes."""
         if self.max_disk is not None:
             return self.max_disk
         return min(max(shutil.disk_usage(home).total // _AUTO_SHARE, _AUTO_LEAST), _AUTO_MOST)
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRule:
-    """How one setting is read. `default` is text to be parsed, or words when `parse` never sees it."""
-
-    parse: Callable[[str], Any]
-    default: str
-    wanted: str
-    example: str
-    meaning: str
-    needs_restart: bool = False
-    # What holds is worked out elsewhere (the profile's name, the volume's size).
-    open_ended: bool = False
 
 
 def _name(text: str) -> str:
@@ -135,37 +130,6 @@ def _one_of(*known: str) -> Callable[[str], str]:
         return text
 
     return parse
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as `10 GiB`, `500MB` or `1.5 TiB`.
-
-    Raises:
-        ValueError: it is not a size.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or match[3].lower() not in _UNITS:
-        raise ValueError(f"not a size: {text!r}")
-    unit = _UNITS[match[3].lower()]
-    fraction = match[2] or ""
-    scale: int = 10 ** len(fraction)
-    return (int(match[1]) * scale + int(fraction or 0)) * unit // scale
-
-
-def format_size(size: int) -> str:
-    """A size in the greatest binary unit that says it exactly."""
-    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if size >= unit and size % unit == 0:
-            return f"{size // unit} {name}"
-    return f"{size} B"
-
-
-def rounded_size(size: int) -> str:
-    """A size for a message: one decimal place."""
-    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} B"
 
 
 def _disk(text: str) -> int:
@@ -224,6 +188,7 @@ SETTINGS: dict[str, SettingRule] = {
         "Ceiling of what is held for others, with all indexes. Own items count apart.",
         open_ended=True,
     ),
+    **RANK_SETTINGS,
     "log_level": SettingRule(
         lambda text: LogLevel(text.lower()),
         "info",
@@ -268,6 +233,8 @@ def shown_value(value: object) -> str:
     """A typed value as one would type it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.10g}"
     return format_size(value) if isinstance(value, int) else str(value)
 
 
@@ -309,7 +276,7 @@ def read_file(path: Path) -> dict[str, str]:
     for key, value in table.items():
         if key not in SETTINGS:
             raise BadConfig(f"{path} has an unknown setting {key!r}", _nearest(key))
-        if not isinstance(value, str | int):
+        if not isinstance(value, str | int | float):
             raise BadConfig(f"{path}: {key} has a value of the wrong type", f"write {SETTINGS[key].example}")
         text = shown_value(value) if isinstance(value, bool) else str(value)
         try:

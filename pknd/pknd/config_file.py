@@ -90,7 +90,7 @@ def _rewrite(path: Path, key: str, value: object) -> dict[str, str]:
     if value is None:
         document.pop(key, None)
     else:
-        document[key] = value if isinstance(value, bool) else shown_value(value)
+        document[key] = value if isinstance(value, bool | float) else shown_value(value)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -14,7 +14,7 @@ from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.channel.handshake import PeerAuthenticated
 from pkn_protocol.control.people import Announcement, Trust
 from pkn_protocol.gossip.neighbourhood import Candidate
-from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.records.ids import AuthorId, DeviceId
 from pknd import log
 from pknd.channel.conduct import Conduct
 from pknd.channel.link import Link
@@ -30,6 +30,7 @@ from pknd.discovery.watch import Watch
 from pknd.environment import Environment
 from pknd.home import Home
 from pknd.items.fetching import Fetcher
+from pknd.items.giving import BlockGiver
 from pknd.items.importing import Importer
 from pknd.items.publisher import Publisher
 from pknd.items.service import Items
@@ -39,15 +40,18 @@ from pknd.items.verifying import Verifier
 from pknd.items.work import LongWork
 from pknd.log import LogHistory
 from pknd.loops import kept_up
+from pknd.news.gathering import Gatherer
+from pknd.news.service import NewsService
 from pknd.people.founding import founding_records
 from pknd.people.identity import Identity
 from pknd.people.keys import open_keys
 from pknd.people.service import People
 from pknd.retention import Retention
+from pknd.search.answering import Answering
 from pknd.search.discovering import Discovering
 from pknd.search.service import Queries
+from pknd.search.texts import Texts
 from pknd.status import StatusReport
-from pknd.store.blocks import OriginalChanged, get_block, records_using
 from pknd.store.peers import peers as known_peers
 from pknd.store.people import device_record
 from pknd.store.records import get
@@ -107,6 +111,7 @@ class Daemon:
         await self.conduct.load()
         self.sync = sync = Sync(env, people, max_disk=ceiling)
         await sync.start()
+        self.giver = BlockGiver(env, self._may_see)
         self.network = await self._make_network()
         self.discovery = LocalDiscovery(
             env.keys.device, random_bytes=os.urandom, found=self._found, gone=self._gone
@@ -154,9 +159,16 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             links=self._links,
-            may_see=self._may_see,
             in_step=self._in_step,
             default_lang=lambda: config.config.lang,
+            rank_weights=lambda: config.config.rank_weights,
+        )
+        self.answering = Answering(
+            env,
+            view=lambda: people.view,
+            links=self._links,
+            may_see=self._may_see,
+            text_of=Texts(env.store.files).of,
         )
         services = self._services(publisher, fetcher, ceiling)
         await self.network.start(settings.listen)
@@ -167,6 +179,7 @@ class Daemon:
                     "sync": sync.run,
                     "fetch": fetcher.run,
                     "sketches": self.sketches.run,
+                    "news": self.gatherer.run,
                     "dial": dialer.run,
                     "watch": self._watch().run,
                     "maintain": self._maintain,
@@ -183,6 +196,7 @@ class Daemon:
             await self.discovery.stop()
             await self.network.stop()
             await fetcher.stop()
+            self.giver.close()
 
     def is_connected(self, device: DeviceId) -> bool:
         return device in self.network.links
@@ -236,7 +250,7 @@ class Daemon:
                 serve=self._serve,
                 request=self._request,
                 message=self.sync.receive,
-                block=self._block,
+                block=self.giver.give,
                 welcome=self._why_refused,
                 ended=self._ended,
                 is_near=lambda author: author in self.people.view.distances,
@@ -251,6 +265,14 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             default_lang=lambda: config.config.lang,
+            rank_weights=lambda: config.config.rank_weights,
+        )
+        self.gatherer = gatherer = Gatherer(
+            env,
+            view=lambda: people.view,
+            holders=self._holders,
+            default_lang=lambda: config.config.lang,
+            may_know=discovering.may_know,
         )
         self.identity = identity = Identity(env, self._home.keys, publisher, view=lambda: people.view)
         config.on_change = self._config_changed
@@ -261,7 +283,7 @@ class Daemon:
             view=lambda: people.view,
             holders=self._holders,
             default_audience=lambda: config.config.default_audience,
-            fetch=fetcher.fetch,
+            fetcher=fetcher,
             related=discovering.related_to,
         )
         importer = Importer(env, publisher, default_audience=lambda: config.config.default_audience)
@@ -282,6 +304,13 @@ class Daemon:
             work=LongWork(importer, Verifier(env)),
             query=self.queries,
             discovering=discovering,
+            news=NewsService(
+                env,
+                gatherer,
+                view=lambda: people.view,
+                holders=self._holders,
+                default_lang=lambda: config.config.lang,
+            ),
             people=people,
             peers=self.directory,
             config=config,
@@ -299,36 +328,15 @@ class Daemon:
     async def _request(self, link: Link, message: m.Message) -> AsyncIterator[m.Message]:
         match message:
             case m.Fetch():
-                async for part in self.sync.give_records(link, message, self.queries.forwarder.passed_on):
+                async for part in self.sync.give_records(link, message, self.answering.forwarder.passed_on):
                     yield part
             case m.Ask():
-                async for answers in self.queries.answer(link, message):
+                async for answers in self.answering.answer(link, message):
                     yield answers
             case m.Have():
-                yield await self._which_blocks(link, message)
+                yield await self.giver.which(link, message)
             case _:
                 yield m.Unsupported(type(message).__name__.lower())
-
-    async def _which_blocks(self, link: Link, have: m.Have) -> m.Holds:
-        held = bytearray()
-        for cid in have.cids:
-            held.append(await self._may_have(link, cid))
-        return m.Holds(bytes(held))
-
-    async def _may_have(self, link: PeerLink, cid: Cid) -> bool:
-        users = await self._env.store.read(lambda db: records_using(db, cid))
-        return any(self._may_see(link, scope) for _, _, scope in users)
-
-    async def _block(self, link: Link, cid: Cid) -> bytes | None:
-        """A block for who may see a record that needs it; for others it is as if it were not here."""
-        allowed = await self._may_have(link, cid)
-        files = self._env.store.files
-        try:
-            block = await self._env.store.read(lambda db: get_block(db, files, cid))
-        except OriginalChanged as error:
-            log.event("block.original_changed", path=str(error.path))
-            return None
-        return block if allowed else None
 
     def _may_see(self, link: PeerLink, scope: bytes) -> bool:
         return self.sync.may_see(link, scope)

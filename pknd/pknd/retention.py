@@ -13,10 +13,10 @@ from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.trust.quotas import STRANGERS_SHARE
 from pknd import log
-from pknd.config import rounded_size
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.people.view import PeopleView
+from pknd.sizes import rounded_size
 from pknd.store.removal import remove_expired
 from pknd.store.retention import (
     BEYOND_HORIZON,

@@ -9,6 +9,7 @@ from pkn_protocol.control.status import Fetching, Status
 from pkn_protocol.records.ids import did_key
 from pkn_protocol.sync.facts import Progress
 from pknd.environment import Environment
+from pknd.news.service import count_news
 from pknd.people.identity import Identity
 from pknd.people.view import PeopleView
 from pknd.store.records import counts
@@ -44,9 +45,10 @@ class StatusReport:
         self._since = env.monotonic()
 
     async def status(self) -> Status:
-        me = self._env.keys.author
-
-        held, used = await self._env.store.read(lambda db: (counts(db), usage(db, me)))
+        me, now = self._env.keys.author, self._env.now()
+        held, used, news = await self._env.store.read(
+            lambda db: (counts(db), usage(db, me), count_news(db, now=now))
+        )
         return Status(
             id=did_key(me),
             name=self._view().names.get(me, ""),
@@ -65,4 +67,5 @@ class StatusReport:
             max_disk_bytes=self._max_disk(),
             pid=self._pid,
             fetching=fetching_of(self._progress()),
+            news=news,
         )

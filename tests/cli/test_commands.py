@@ -13,6 +13,7 @@ import pytest
 from pkn_protocol.control.codec import from_json, to_json
 from pkn_protocol.control.items import (
     EditRequest,
+    FetchSummary,
     History,
     PublishRequest,
     Retracted,
@@ -32,6 +33,7 @@ from pkn_protocol.control.work import (
     ImportRequest,
     ImportSummary,
     LeftItem,
+    Progress,
     VerifySummary,
 )
 from tests.cli.conftest import Run
@@ -292,7 +294,7 @@ def test_show_prints_fields_and_text(run: Run, ask: Ask, daemon: FakeDaemon) -> 
     assert result.stdout.startswith("T U\n")
     assert "~Bea (claimed), rJVnaZkeFz, distance 2" in result.stdout
     assert result.stdout.endswith("\n\none\n�[2Jtwo�\n")
-    assert daemon.asked[-1].parameters == [("timeout_ms", "2000"), ("fetch", "0")]
+    assert daemon.asked[-1].parameters == [("fetch", "0")]
     assert ask("show", "h2kq7xmv3a") == to_json(evil)
 
 
@@ -300,9 +302,26 @@ def test_show_prints_fields_and_text(run: Run, ask: Ask, daemon: FakeDaemon) -> 
     ("state", "told"), [(TextState.UNREACHABLE, "nobody who is online has it"), (TextState.NONE, "pkn get")]
 )
 def test_show_says_why_there_is_no_text(state: TextState, told: str, run: Run, daemon: FakeDaemon) -> None:
-    daemon.on("GET", "/v1/items/x", replace(DETAIL, text=None, text_state=state))
-    result = run("show", "x")
+    detail = replace(DETAIL, text=None, text_state=state)
+    daemon.on("GET", "/v1/items/x", detail)
+    daemon.on("GET", f"/v1/items/{detail.id}", detail)
+    progress = {"event": "progress", "progress": to_json(Progress(3, 9, "T"))}
+    summary = {"event": "summary", "summary": to_json(FetchSummary(False, 9, 3))}
+    daemon.stream("POST", f"/v1/items/{detail.id}/fetch", progress, summary)
+    result = run("show", "x", "--timeout", "2")
     assert result.exit_code == 0 and told in result.stderr
+    asked = [one.parameters for one in daemon.asked if one.path.endswith("/fetch")]
+    assert asked == ([[("timeout_ms", "2000")]] if state is TextState.UNREACHABLE else [])
+
+
+def test_show_shows_the_summary_and_says_why_the_text_was_refused(run: Run, daemon: FakeDaemon) -> None:
+    detail = replace(DETAIL, text=None, text_state=TextState.UNREACHABLE)
+    for name in ("x", detail.id):
+        daemon.on("GET", f"/v1/items/{name}", detail)
+    error = {"event": "error", "error": {"code": "no-room", "message": "it has 9 GB", "hint": ""}}
+    daemon.stream("POST", f"/v1/items/{detail.id}/fetch", error)
+    result = run("show", "x")
+    assert result.exit_code == 0 and "it has 9 GB" in result.stderr and detail.title in result.stdout
 
 
 def test_get_writes_the_bytes_to_stdout(run: Run, daemon: FakeDaemon) -> None:

@@ -33,7 +33,7 @@ DUE = {
         "query",
     ),
     *("list", "tags", "show", "get", "history", "verify", "trust", "untrust", "block", "unblock", "vouch"),
-    *("people", "identity", "config"),
+    *("people", "identity", "config", "who", "related", "ask", "watch", "news"),
 }
 
 
@@ -55,6 +55,7 @@ def test_all_commands_that_are_due_are_there() -> None:
     assert set(COMMANDS) >= DUE
     assert {"pkn identity show", "pkn identity recovery-words"} <= set(PLAIN)
     assert {f"pkn config {act}" for act in ("list", "get", "set", "unset")} <= set(PLAIN)
+    assert {f"pkn watch {act}" for act in ("for", "list", "remove")} <= set(PLAIN)
 
 
 @pytest.mark.parametrize("path", ALL)

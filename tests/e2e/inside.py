@@ -31,6 +31,7 @@ class Inside:
         self.offset = 0
         self.daemon: Daemon
         self.env: Environment
+        self.config: ConfigFile
 
     def now(self) -> int:
         return int(time.time() * 1000) + self.offset
@@ -38,7 +39,8 @@ class Inside:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
         home = open_home(self.folder)
-        config = ConfigFile(home.config, {"name": self.name, "listen": "127.0.0.1:0", "mdns": "false"})
+        settings = {"name": self.name, "listen": "127.0.0.1:0", "mdns": "false"}
+        self.config = config = ConfigFile(home.config, settings)
         keys, _ = open_keys(home.keys, random_bytes=os.urandom)
         store = Store.open(home.folder)
         self.env = Environment(home.folder, store, keys, self.now, time.monotonic, os.urandom)

@@ -108,7 +108,7 @@ async def test_escapes_in_what_others_wrote_never_reach_the_terminal(tmp_path: P
                 _, output = await on_terminal(ann, *words)
                 assert [char for char in FORBIDDEN if char in output] == [], (words, output)
                 if words[0] in ("query", "list", "show", "get", "history") and EVIL not in words:
-                    # It was there to be shown.
+                    # It was there to be shown; as a filter, a tag is read without its line breaks.
                     assert "Harm" in output, (words, output)
     finally:
         await liar.party.network.stop()

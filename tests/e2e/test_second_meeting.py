@@ -1,18 +1,22 @@
-"""Two daemons that meet again with clocks apart, a raised floor, a retraction and an expired record."""
+"""Two daemons that meet again with clocks apart, a raised floor, somebody blocked, a retraction, an expired
+record."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
+from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.records.codec import sign_record
 from pkn_protocol.records.ids import did_key
-from pkn_protocol.records.model import Item
+from pkn_protocol.records.model import Item, Record
 from pknd.daemon import Daemon
 from pknd.store.floors import Floor, forget_below
 from pknd.store.ingest import ingest
 from tests.e2e.inside import Inside, until
+from tests.e2e.liar import Liar
 
 TEN_MINUTES = 600_000
 TWO_HOURS = 7_200_000
@@ -37,12 +41,28 @@ async def in_step(*daemons: Daemon) -> None:
         await peer.in_step.wait()
 
 
+async def hear(ann: Daemon, vera: Liar, notes: Sequence[Record]) -> None:
+    """Vera connects and pushes what she wrote."""
+    await vera.party.start()
+    try:
+        link = await vera.party.network.dial("127.0.0.1", ann.network.port)
+        await vera.push(link, notes)
+        assert isinstance(await link.request(m.Ping(), timeout_s=5), m.Pong)
+    finally:
+        await vera.party.network.stop()
+
+
 async def test_a_second_meeting_sends_no_record_whatever_clocks_floors_and_expiry_say(tmp_path: Path) -> None:
-    ann, ben = Inside("Ann", tmp_path), Inside("Ben", tmp_path)
+    ann, ben, vera = Inside("Ann", tmp_path), Inside("Ben", tmp_path), Liar("vera")
     ben.offset = TEN_MINUTES
     async with ann.running() as a, ben.running() as b:
         await a.people.trust(did_key(b.people.view.me), petname="Ben")
         await b.people.trust(did_key(a.people.view.me), petname="Ann")
+        for daemon in (a, b):
+            await daemon.people.trust(did_key(vera.party.author), petname="Vera")
+        of_vera = [vera.note(f"Vera's {number}", time=ann.now() - number) for number in range(3)]
+        await hear(a, vera, of_vera)
+        await until("Vera's notes", lambda: len(held(ann, "note")) == 3)
         items = a.items
         for number in range(6):
             await items.publish(PublishRequest(text=f"# Note {number}\n\ntext", audience="public"))
@@ -56,12 +76,14 @@ async def test_a_second_meeting_sends_no_record_whatever_clocks_floors_and_expir
         )  # fmt: skip
         await ann.env.store.write(lambda db: ingest(db, fleeting, now=ann.now()))
         await meet(a, b)
-        await until("all notes at both", lambda: len(held(ann, "note")) == len(held(ben, "note")) == 9)
+        await until("all notes at both", lambda: len(held(ann, "note")) == len(held(ben, "note")) == 12)
         await until("the sealed one too", lambda: len(held(ben, "sealed")) == 1)
         await items.retract(gone.id)
         await until("the retraction", lambda: held(ben, "retraction") == held(ann, "retraction") != set())
 
-    async with ben.running():
+    async with ben.running() as b:
+        await b.people.block("Vera")
+        assert held(ben, "note").isdisjoint(record.id for record in of_vera)
 
         def raise_floor(db: sqlite3.Connection) -> None:
             row = db.execute(
@@ -77,7 +99,7 @@ async def test_a_second_meeting_sends_no_record_whatever_clocks_floors_and_expir
     ben.offset += TWO_HOURS
     async with ann.running() as a, ben.running() as b:
         before = held(ann, "note"), held(ben, "note")
-        assert before[0] != before[1]
+        assert before[0] - before[1] > {record.id for record in of_vera}
         await meet(a, b)
         await in_step(a, b)
         for daemon in (a, b):

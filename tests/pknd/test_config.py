@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pknd.config import SETTINGS, BadConfig, Config, Listen, build, format_size, parse_size, read_file
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS
+from pknd.config import SETTINGS, BadConfig, Config, Listen, build, read_file
 from pknd.config_file import ConfigFile
 from pknd.errors import DomainError
+from pknd.sizes import format_size, parse_size
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
@@ -28,6 +30,13 @@ def test_every_example_is_a_file_that_works(tmp_path: Path) -> None:
         default_audience="public",
         lang="de",
         max_disk=10 * 2**30,
+        rank_distance_2=0.9,
+        rank_distance_3=0.8,
+        rank_stranger=0.6,
+        rank_claim=0.001,
+        rank_crowd=8.0,
+        rank_age=0.1,
+        rank_half_life=365.0,
         log_level=build({"log_level": "debug"}).log_level,
     )
 
@@ -40,7 +49,7 @@ def test_every_example_is_a_file_that_works(tmp_path: Path) -> None:
         (b"mdns = 'perhaps'", "mdns cannot be 'perhaps'; it may be true or false"),
         (b"max_disk = '10 parsec'", "a size of at least 16 MiB"),
         (b"max_disk = 5", "a size of at least 16 MiB"),
-        (b"max_disk = 1.5", "wrong type"),
+        (b"max_disk = 1.5", "a size of at least 16 MiB"),
         (b"name = ['a']", "wrong type"),
         (b"listen = 7867", "HOST:PORT"),
         (b"mdns = ", "is not TOML"),
@@ -151,3 +160,18 @@ async def test_a_file_that_was_spoilt_meanwhile_is_not_written_over(tmp_path: Pa
         await settings.set("lang", "de")
     assert path.read_text() == "half a li"
     assert settings.config.lang == "en"
+
+
+async def test_weights_of_the_rank_are_numbers_that_are_kept_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    config = ConfigFile(path, {})
+    assert config.config.rank_weights == DEFAULT_WEIGHTS
+    shown = await config.set("rank_stranger", "0.25")
+    assert (shown.value, shown.default) == ("0.25", "0.6")
+    assert path.read_text() == "rank_stranger = 0.25\n"
+    path.write_text("rank_stranger = 0.5\nrank_half_life = 30\n")
+    weights = ConfigFile(path, {}).config.rank_weights
+    assert (weights.distance[None], weights.half_life_days) == (0.5, 30.0)
+    for value in ("0", "1.5", "-1", "nan", "inf", "much"):
+        with pytest.raises(DomainError, match="rank_stranger cannot be"):
+            await config.set("rank_stranger", value)

@@ -53,9 +53,11 @@ def get(app: App, item: str, output: str | None, timeout: float) -> None:
         StatusLine("asking for it", enabled=not app.json) as line,
         app.client.content(path_of("items", item, "payload"), parameters) as content,
     ):
-        if output is None:
+        if output is None and is_terminal(sys.stdout):
             line.close()
-            _to_stdout(app, item, content)
+            _to_terminal(app, item, content)
+        elif output is None:
+            sys.stdout.buffer.writelines(_watched(content, line))
         else:
             save(output, _watched(content, line))
     if output is not None:
@@ -69,15 +71,11 @@ def _watched(content: Content, line: StatusLine) -> Iterator[bytes]:
     done = 0
     for piece in content.pieces():
         done += len(piece)
-        line.step(done, content.size, f"{size(done)} of {size(content.size)}")
+        line.amount(done, content.size, f"{size(done)} of {size(content.size)}")
         yield piece
 
 
-def _to_stdout(app: App, item: str, content: Content) -> None:
-    if not is_terminal(sys.stdout):
-        for piece in content.pieces():
-            sys.stdout.buffer.write(piece)
-        return
+def _to_terminal(app: App, item: str, content: Content) -> None:
     if not (content.media_type.startswith("text/") or content.media_type in _TEXTS):
         raise Failure(
             "not-for-a-terminal",

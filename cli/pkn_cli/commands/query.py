@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import click
 
@@ -13,9 +12,11 @@ from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.failures import Failure
 from pkn_cli.output.amounts import count
+from pkn_cli.output.foreign import harmless
 from pkn_cli.output.hits import print_hit
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.terminal import is_terminal
+from pkn_cli.query_words import check_words
 from pkn_cli.reading import read
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.query import (
@@ -46,6 +47,7 @@ from pkn_protocol.control.summaries import Kind
 @options.filters(default_limit=DEFAULT_HITS, most=MOST_HITS)
 @click.option("--local", is_flag=True, help="Ask nobody: this machine alone.")
 @click.option("--everyone", is_flag=True, help="Ask strangers too.")
+@click.option("--all", "each", is_flag=True, help="Show copies and cuttings of one text each by itself.")
 @click.option("--explain", is_flag=True, help="Show what made each hit's score.")
 @click.option(
     "--timeout",
@@ -64,6 +66,7 @@ def query(
     limit: int,
     local: bool,
     everyone: bool,
+    each: bool,
     explain: bool,
     timeout: float,
 ) -> None:
@@ -71,12 +74,11 @@ def query(
 
     A word with a hyphen before it must not occur. Words in double quotes are a phrase; the shell takes quotes
     away, so put single ones around. tag:T, author:PERSON, kind:K and since:WHEN among the words are filters,
-    as the options are. Your own disk answers first; then those within your horizon of trust are asked. No hit
-    is not an error; a deadline that passed shows what came until then.
+    as the options are. Your own disk answers first; then those within your horizon of trust are asked. Items
+    with the same text are one result, which counts them. No hit is not an error; a deadline that passed shows
+    what came until then.
     """
-    unknown = next((word for word in words if word.startswith("--")), None)
-    if unknown is not None:
-        raise _no_such_option(unknown)
+    check_words(app, words)
     if local and everyone:
         raise click.UsageError("--local and --everyone exclude each other", click.get_current_context())
     scope = Scope.LOCAL if local else Scope.EVERYONE if everyone else Scope.HORIZON
@@ -89,44 +91,14 @@ def query(
         limit=limit,
         scope=scope,
         explain=explain,
+        each=each,
         timeout_ms=max(round(timeout * 1000), 1),
     )
-    if (taken := _exclusion_like_an_option(words)) is not None:
-        word, option = taken
-        app.note(f"pkn: {word} was taken for a word that must not occur; there is an option {option}")
     reply = _final(app, to_json(request))
     if app.json:
         app.print_json(reply)
     else:
         _print(app, read(QueryResult, reply))
-
-
-def _no_such_option(typed: str) -> click.NoSuchOption:
-    import difflib
-
-    context = click.get_current_context()
-    known = _options(context)
-    name = typed.partition("=")[0]
-    if name in known:
-        # Behind `--` all are words.
-        raise click.UsageError(f"the option {name} must come before --", context)
-    return click.NoSuchOption(name, possibilities=difflib.get_close_matches(name, known), ctx=context)
-
-
-def _options(context: click.Context) -> list[str]:
-    names = (name for parameter in context.command.params for name in parameter.opts)
-    return list(dict.fromkeys(name for name in names if name.startswith("--")))
-
-
-def _exclusion_like_an_option(words: Sequence[str]) -> tuple[str, str] | None:
-    """A word such as -l, which would be an option elsewhere, and the option that may have been meant."""
-    known = _options(click.get_current_context())
-    for word in words:
-        if len(word) == 2 and word[0] == "-":
-            option = next((name for name in known if name[2] == word[1].lower()), None)
-            if option is not None:
-                return word, option
-    return None
 
 
 def _final(app: App, request: JsonObject) -> JsonObject:
@@ -151,11 +123,23 @@ def _print(app: App, result: QueryResult) -> None:
     asked = f"{result.peers_answered} of {result.peers_asked} peers answered"
     if not result.complete:
         app.note(f"not complete: {asked} in time; --timeout gives them longer")
+    meant = _did_you_mean(result)
     if not result.hits:
         where = asked if result.peers_asked else "nobody else was asked"
-        app.note(f"nothing found for {result.query!r}; {result.hint or where}")
-    elif is_terminal(sys.stdout) and result.complete:
+        app.note(f"nothing found for {result.query!r}; {meant or result.hint or where}")
+        return
+    if meant:
+        app.note(meant)
+    if is_terminal(sys.stdout) and result.complete:
         app.note(f"{count(len(result.hits), 'hit')} in {result.elapsed_ms:.0f} ms, {asked}")
+
+
+def _did_you_mean(result: QueryResult) -> str:
+    return "; ".join(
+        f"no item has {harmless(one.word)}, did you mean {harmless(one.instead)} "
+        f"({count(one.documents, 'item')})?"
+        for one in result.did_you_mean
+    )
 
 
 COMMAND = query

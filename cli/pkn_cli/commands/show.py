@@ -9,6 +9,8 @@ import click
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
+from pkn_cli.failures import Failure
+from pkn_cli.output.amounts import size
 from pkn_cli.output.detail import detail_lines
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.references import item_ref
@@ -18,6 +20,8 @@ from pkn_protocol.control.items import ItemDetail, TextState
 
 _DEFAULT_SECONDS = 5.0
 _MOST_SECONDS = 600.0
+# What is told of it stands in the detail.
+_LOST = "original-changed"
 # Its source is not for readers.
 _HTML = "text/html"
 
@@ -41,13 +45,17 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
 
     A text that is not here is fetched from those who hold it. On a terminal a long one opens in your pager.
     """
-    parameters = [("timeout_ms", str(max(round(timeout * 1000), 1))), *([("fetch", "0")] if local else [])]
-    with StatusLine("fetching", enabled=not app.json):
-        reply = app.client.get(path_of("items", item), parameters, seconds=timeout + 60)
+    here = [("fetch", "0")]
+    reply = app.client.get(path_of("items", item), here)
+    detail = read(ItemDetail, reply)
+    if not local and detail.text_state is TextState.UNREACHABLE:
+        # By its id: what was typed may be more than one item's by then.
+        _fetch(app, detail.id, timeout)
+        reply = app.client.get(path_of("items", detail.id), here)
+        detail = read(ItemDetail, reply)
     if app.json:
         app.print_json(reply)
         return
-    detail = read(ItemDetail, reply)
     source = detail.media_type == _HTML and detail.text is not None
     _print(list(detail_lines(replace(detail, text=None) if source else detail)))
     if source:
@@ -60,6 +68,23 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
         app.note("its text is not on this machine, and nobody who is online has it")
     elif detail.text_state is TextState.NONE and detail.size:
         app.note(f"its content is not a text: {app.typed(f'get {item_ref(detail.id)} -o FILE')}")
+
+
+def _fetch(app: App, item: str, seconds: float) -> None:
+    """Have the text brought here; the summary is shown even where it cannot be had, or has no room."""
+    path = path_of("items", item, "fetch")
+    parameters = [("timeout_ms", str(max(round(seconds * 1000), 1)))]
+    with StatusLine("asking for it", enabled=not app.json) as line:
+        try:
+            for event in app.client.stream("POST", path, parameters, seconds=seconds + 60):
+                progress = event.get("progress") or {}
+                done, total = int(progress.get("done") or 0), int(progress.get("total") or 0)
+                if total:
+                    line.amount(done, total, f"{size(done)} of {size(total)}")
+        except Failure as failure:
+            line.close()
+            if failure.code != _LOST:
+                app.note(failure.message)
 
 
 def _print(lines: list[str]) -> None:

@@ -41,6 +41,7 @@ def status(app: App) -> None:
                 f"{count(about.items, 'item')} in {count(about.records, 'record')} "
                 f"by {count(about.authors, 'person', 'people')}",
             ),
+            ("news", f"{count(about.news, 'item')}: {app.typed('news')}" if about.news else ""),
             (
                 "disk",
                 f"{size(about.own_bytes)} of yours, {size(about.held_bytes)} for others "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import click
@@ -12,7 +13,7 @@ from pkn_cli.output.items import author_of, title_of
 from pkn_cli.output.references import distance_name, item_ref
 from pkn_cli.output.terminal import accent, bold, clip, coloured, columns, dim, display_width, prose_columns
 from pkn_protocol.control.people import Trust
-from pkn_protocol.control.query import Hit, Mark
+from pkn_protocol.control.query import Hit, Mark, Variant
 
 _INDENT = "    "
 _SEPARATOR = " · "
@@ -31,6 +32,8 @@ def print_hit(rank: int, hit: Hit) -> None:
     text, marks = (hit.passage, hit.marks) if hit.passage else (hit.excerpt, ())
     for line in marked_lines(text or "", marks):
         click.echo(f"{_INDENT}{line}")
+    if hit.variants:
+        click.echo(f"{_INDENT}{dim(_variants(hit.variants))}")
     if hit.explain is not None:
         factors = ", ".join(f"{harmless(name)} {value:.3g}" for name, value in hit.explain.items())
         click.echo(f"{_INDENT}{dim(f'score {hit.score:.3g}: {factors}')}")
@@ -49,6 +52,14 @@ def _about(hit: Hit) -> list[str]:
         parts.append(f"{size(hit.size)}, not on this machine")
     parts.extend(f"#{harmless(tag)}" for tag in hit.tags)
     return parts
+
+
+def _variants(variants: Sequence[Variant]) -> str:
+    """How many there are of each likeness, and how to see them."""
+    counts = Counter(harmless(one.likeness) for one in variants)
+    names = {"same": ("copy", "copies"), "cutting": ("cutting", "cuttings")}
+    told = [f"{times} {names.get(name, (name, name + 's'))[times != 1]}" for name, times in counts.items()]
+    return f"also as {', '.join(told)}; --all shows each"
 
 
 def marked_lines(passage: str, marks: Sequence[Mark]) -> list[str]:

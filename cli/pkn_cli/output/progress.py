@@ -47,6 +47,10 @@ class StatusLine:
         head = f"{done}" if not total else f"{_bar(done, total)} {done}/{total}"
         self.update(f"{head}  {what}")
 
+    def amount(self, done: int, total: int, text: str) -> None:
+        """Progress of something that has a size, which `text` tells in words."""
+        self.update(f"{_bar(done, total)} {text}" if total else text)
+
     def close(self) -> None:
         """Take the line away; once is enough, again is harmless."""
         self._over.set()

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import BadId, Cid, parse_cid
+from pkn_protocol.records.ids import AuthorId, BadId, Cid, parse_cid
 from pknd import log
+from pknd.channel.budgets import BulkBudget
 from pknd.channel.limits import PIECE_BYTES, Limits
 from pknd.channel.link import Link
 from pknd.channel.listener import BLOCKS_PATH, Guest, plain
@@ -42,11 +44,19 @@ class BlockServer:
     """`read` gives a block that a peer may see, and None alike for what is absent and what is not its."""
 
     def __init__(
-        self, registry: Registry, read: Callable[[Link, Cid], Awaitable[bytes | None]], limits: Limits
+        self,
+        registry: Registry,
+        read: Callable[[Link, Cid], Awaitable[bytes | None]],
+        is_near: Callable[[AuthorId], bool],
+        limits: Limits,
+        clock: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._read = read
+        self._is_near = is_near
         self._limits = limits
+        self._clock = clock
+        self._budget = BulkBudget(limits, clock())
 
     async def answer(self, request: web.BaseRequest, guest: Guest) -> web.StreamResponse:
         """One request for a block, or for a part of it."""
@@ -58,14 +68,27 @@ class BlockServer:
             response.force_close()
             return response
         guest.settle()
-        if link.blocks_being_given >= self._limits.bulk_at_once:
-            return plain(429)
+        is_near = self._is_near(link.peer.author)
+        reason = self._budget.enter(link.remote[0], is_near=is_near, given=link.blocks_being_given)
+        if reason is not None:
+            return await self._refused(link, reason)
+        link.blocks_refused = 0
         link.blocks_being_given += 1
         try:
             block = await self._block(request, link)
-            return plain(404) if block is None else await self._give(request, link, block)
+            return plain(404) if block is None else await self._give(request, link, block, is_near)
         finally:
             link.blocks_being_given -= 1
+            self._budget.leave(link.remote[0], is_near=is_near)
+
+    async def _refused(self, link: Link, reason: str) -> web.StreamResponse:
+        log.event("channel.block_refused", LogLevel.DEBUG, device=link.peer.device.hex()[:16], reason=reason)
+        link.blocks_refused += 1
+        if link.blocks_refused > self._limits.bulk_refusals:
+            await link.close(CloseCode.OVER_BUDGET, reason)
+        response = plain(429)
+        response.headers["Retry-After"] = "1"
+        return response
 
     async def _block(self, request: web.BaseRequest, link: Link) -> bytes | None:
         try:
@@ -78,7 +101,9 @@ class BlockServer:
             log.failure("channel.block_failed", error)
             return None
 
-    async def _give(self, request: web.BaseRequest, link: Link, block: bytes) -> web.StreamResponse:
+    async def _give(
+        self, request: web.BaseRequest, link: Link, block: bytes, is_near: bool
+    ) -> web.StreamResponse:
         try:
             wanted = request.http_range
         except ValueError:
@@ -95,11 +120,16 @@ class BlockServer:
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(block)}"
         await response.prepare(request)
         view = memoryview(block)
-        for at in range(start, stop, PIECE_BYTES):
-            piece = view[at : min(stop, at + PIECE_BYTES)]
-            async with asyncio.timeout(self._limits.bulk_write_seconds):
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as patience:
+            for at in range(start, stop, PIECE_BYTES):
+                piece = view[at : min(stop, at + PIECE_BYTES)]
+                if (wait := self._budget.pace(len(piece), is_near=is_near, now=self._clock())) > 0:
+                    patience.reschedule(None)
+                    await asyncio.sleep(wait)
+                patience.reschedule(loop.time() + self._limits.bulk_write_seconds)
                 await response.write(piece)
-            link.bytes_out += len(piece)
+                link.bytes_out += len(piece)
         await response.write_eof()
         return response
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from pknd.channel.limits import Limits
@@ -102,6 +102,45 @@ class ArrivalBudgets:
             if idle is None:
                 return
             del self._networks[idle]
+
+
+class BulkBudget:
+    """Blocks that are being given: in all, to strangers together and by network, and how fast to those."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._in_all = 0
+        self._networks: Counter[str] = Counter()
+        self._pace = Bucket(limits.bulk_strangers_burst, limits.bulk_strangers_rate, now)
+
+    def enter(self, address: str, *, is_near: bool, given: int) -> str | None:
+        """Why a peer, to whom `given` blocks are being given, gets no further one now. None: it does, and
+        `leave` must follow."""
+        if given >= self._limits.bulk_at_once:
+            return "too many blocks at once"
+        if self._in_all >= self._limits.bulk_in_all:
+            return "too many blocks for everybody together"
+        if not is_near:
+            if self._networks.total() >= self._limits.bulk_to_strangers:
+                return "too many blocks for strangers together"
+            if self._networks[network_of(address)] >= self._limits.bulk_per_network:
+                return "too many blocks for strangers of this network"
+            self._networks[network_of(address)] += 1
+        self._in_all += 1
+        return None
+
+    def leave(self, address: str, *, is_near: bool) -> None:
+        """`is_near` as it was on entering."""
+        self._in_all -= 1
+        if not is_near:
+            name = network_of(address)
+            self._networks[name] -= 1
+            if not self._networks[name]:
+                del self._networks[name]
+
+    def pace(self, size: int, *, is_near: bool, now: float) -> float:
+        """The seconds to wait before so many bytes are given."""
+        return 0.0 if is_near else self._pace.charge(size, now)
 
 
 class Meter:

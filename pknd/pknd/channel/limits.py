@@ -69,6 +69,18 @@ class Limits:
 
     bulk_at_once: int = 4
     """Blocks that one peer may fetch at a time."""
+    bulk_in_all: int = 32
+    """Blocks that are given at a time, to all peers together; each is up to 1 MiB of memory."""
+    bulk_to_strangers: int = 8
+    """The same to people beyond the horizon together."""
+    bulk_per_network: int = 4
+    """The same to strangers of one /24 or /64: half, so that one network cannot take all places."""
+    bulk_strangers_burst: int = 64 * MIB
+    bulk_strangers_rate: int = 16 * MIB
+    """Bytes of blocks given to strangers together: a film in minutes, and a fraction of a local network."""
+    bulk_refusals: int = 64
+    """Blocks refused in a row because of the limits above; a peer that goes on asking is at fault. Ours asks
+    for no more than it may have, and waits when it is refused all the same."""
     bulk_write_seconds: float = 20.0
     """For one piece to be taken."""
     bulk_connect_seconds: float = 5.0

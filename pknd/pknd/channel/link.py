@@ -20,6 +20,7 @@ from pknd.channel.budgets import Meter
 from pknd.channel.frames import FrameSocket, SocketEnded
 from pknd.channel.limits import Limits
 from pknd.channel.mailbox import Mailbox
+from pknd.channel.receiving import Receiving
 from pknd.channel.requests import OwnRequests, PeerRequests
 from pknd.sync.link import LinkClosed
 
@@ -27,6 +28,7 @@ ServeHandler: TypeAlias = Callable[["Link"], Coroutine[None, None, None]]
 RequestHandler: TypeAlias = Callable[["Link", m.Message], AsyncIterator[m.Message]]
 MessageHandler: TypeAlias = Callable[["Link", m.Message], Awaitable[None]]
 FetchBlock: TypeAlias = Callable[["Link", Cid, int], Awaitable[bytes | None]]
+ReceiveBlock: TypeAlias = Callable[["Link", Cid, Receiving], Awaitable[bool]]
 
 _FIRST_PINGS_SECONDS = (0.5, 2.0, 8.0)
 """Between the first pings: both sides have most to do just after they met, and are slow to answer then."""
@@ -84,6 +86,7 @@ class Link:
         remote: tuple[str, int],
         own_token: bytes,
         fetch: FetchBlock,
+        receive: ReceiveBlock,
         meter: Meter,
         clock: Callable[[], float],
         limits: Limits,
@@ -100,8 +103,12 @@ class Link:
         self.records_out = 0
         self.ended: LinkEnd | None = None
         self.blocks_being_given = 0
+        self.blocks_refused = 0
         self._socket = socket
         self._fetch = fetch
+        self._receive = receive
+        # As many as the peer allows, whoever here wants them.
+        self._bulk_places = asyncio.Semaphore(limits.bulk_at_once)
         self._meter = meter
         self._clock = clock
         self._limits = limits
@@ -138,9 +145,19 @@ class Link:
     async def fetch_block(self, cid: Cid, *, most_bytes: int) -> bytes | None:
         if self.closed:
             raise LinkClosed("the connection is gone")
-        block = await self._fetch(self, cid, most_bytes)
+        async with self._bulk_places:
+            block = await self._fetch(self, cid, most_bytes)
         self.bytes_in += len(block or b"")
         return block
+
+    async def receive_block(self, cid: Cid, into: Receiving) -> bool:
+        async with self._bulk_places:
+            if self.closed:
+                raise LinkClosed("the connection is gone")
+            try:
+                return await self._receive(self, cid, into)
+            finally:
+                self.bytes_in += max(0, into.length - into.had)
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """End the connection and say why; returns at once."""

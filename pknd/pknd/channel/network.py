@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from aiohttp import web
 
@@ -18,16 +17,17 @@ from pkn_protocol.records.signing import Ed25519Key
 from pknd import log
 from pknd.channel.blocks import BlockServer
 from pknd.channel.budgets import Bucket, Meter
-from pknd.channel.bulk import BulkClient, Source
+from pknd.channel.bulk import BulkClient
 from pknd.channel.dial import NONCE_BYTES, DialClient
 from pknd.channel.frames import MOST_FRAME_BYTES, FrameSocket, SocketEnded
 from pknd.channel.greeting import greet_client, refuse
 from pknd.channel.limits import Limits
 from pknd.channel.link import Link, LinkEnd
 from pknd.channel.listener import Guest, Listener
-from pknd.channel.partials import Partials
+from pknd.channel.pinned import Source
 from pknd.channel.ports import PortInUse as PortInUse
 from pknd.channel.ports import listening_sockets
+from pknd.channel.receiving import Receiving
 from pknd.channel.registry import Registry
 from pknd.channel.tls import make_certificate, server_context
 from pknd.config import Listen
@@ -61,8 +61,7 @@ class Handlers:
 
 
 class Network:
-    """Started once; `stop` ends all connections. `clock` gives seconds that only go forward; `partials` is a
-    folder for what came of blocks whose transfer broke off."""
+    """Started once; `stop` ends all connections. `clock` gives seconds that only go forward."""
 
     def __init__(
         self,
@@ -77,7 +76,6 @@ class Network:
         versions: tuple[int, int] = (1, 1),
         handshake_seconds: float | None = None,
         limits: Limits | None = None,
-        partials: Path | None = None,
     ) -> None:
         chosen = limits if limits is not None else Limits()
         self._limits = replace(chosen, handshake_seconds=handshake_seconds or chosen.handshake_seconds)
@@ -92,10 +90,9 @@ class Network:
         self._random_bytes = random_bytes
         self._clock = clock
         self._handlers = handlers
-        self._partials = Partials(partials) if partials is not None else None
         self._strangers = Bucket(self._limits.strangers_burst, self._limits.strangers_rate, clock())
         self._registry = Registry(self._device, self._limits)
-        self._blocks = BlockServer(self._registry, handlers.block, self._limits)
+        self._blocks = BlockServer(self._registry, handlers.block, handlers.is_near, self._limits, clock)
         self._listener = Listener(
             server_context(self._certificate, random_bytes=random_bytes),
             on_channel=self._accept,
@@ -124,7 +121,7 @@ class Network:
         await self._listener.start(sockets)
         self._running = _Running(
             DialClient(self._limits, random_bytes=self._random_bytes),
-            BulkClient(self._limits, self._partials),
+            BulkClient(self._limits),
         )
         log.event("network.listening", addresses=self.addresses)
 
@@ -264,19 +261,26 @@ class Network:
             remote=remote,
             own_token=token,
             fetch=self._fetch,
+            receive=self._receive,
             meter=Meter(self._limits, self._clock(), shared),
             clock=self._clock,
             limits=self._limits,
         )
 
     async def _fetch(self, link: Link, cid: Cid, most_bytes: int) -> bytes | None:
+        bulk, source = self._bulk_of(link)
+        return await bulk.fetch(source, cid, most_bytes=most_bytes, alive=lambda: not link.closed)
+
+    async def _receive(self, link: Link, cid: Cid, into: Receiving) -> bool:
+        bulk, source = self._bulk_of(link)
+        return await bulk.receive(source, cid, into)
+
+    def _bulk_of(self, link: Link) -> tuple[BulkClient, Source]:
         port = link.remote[1] if link.outbound else link.peer.port
         if self._running is None or port == 0:
             raise LinkClosed("blocks cannot be had there")
         source = Source(link.remote[0], port, link.peer.certificate, link.peer.token)
-        return await self._running.bulk.fetch(
-            source, cid, most_bytes=most_bytes, alive=lambda: not link.closed
-        )
+        return self._running.bulk, source
 
 
 @dataclass(frozen=True, slots=True)

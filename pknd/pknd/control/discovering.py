@@ -6,6 +6,7 @@ from aiohttp import web
 
 from pkn_protocol.control.discovering import DEFAULT_RELATED, MOST_EXPERTS, MOST_RELATED, WhoRequest
 from pkn_protocol.control.errors import ErrorCode
+from pknd.control.query import FEWER_WORDS
 from pknd.control.replies import reply
 from pknd.control.requests import Parameters, read_shape, reference
 from pknd.control.services import DiscoveringService
@@ -14,7 +15,7 @@ from pknd.errors import DomainError
 
 def routes(discovering: DiscoveringService) -> list[web.RouteDef]:
     async def who(request: web.Request) -> web.StreamResponse:
-        wanted = await read_shape(request, WhoRequest)
+        wanted = await read_shape(request, WhoRequest, shorter=FEWER_WORDS)
         if not 1 <= wanted.limit <= MOST_EXPERTS:
             raise DomainError(ErrorCode.BAD_REQUEST, f"limit must be a whole number from 1 to {MOST_EXPERTS}")
         return reply(await discovering.who(wanted))

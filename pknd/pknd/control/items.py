@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import aclosing
-from pathlib import PurePath
 from urllib.parse import quote
 
 from aiohttp import web
@@ -16,9 +15,10 @@ from pkn_protocol.control.summaries import Kind, ListFilter
 from pkn_protocol.records.limits import TIME_MOST
 from pknd import log
 from pknd.control.acts import Acts
-from pknd.control.replies import explained, reply
-from pknd.control.requests import TEXT_BODY_BYTES, Parameters, read_shape, reference
+from pknd.control.replies import Streams, explained, reply
+from pknd.control.requests import TEXT_BODY_BYTES, Parameters, check_path, read_shape, reference
 from pknd.control.services import ItemsService, PayloadContent
+from pknd.control.work import work_events
 from pknd.errors import DomainError
 
 MOST_LISTED = 1_000
@@ -28,11 +28,12 @@ DEFAULT_SHOW_MS = 5_000
 DEFAULT_PAYLOAD_MS = 30_000
 MOST_WAIT_MS = 600_000
 _PLAIN = "application/octet-stream"
+_RANGE = re.compile(r"bytes=([0-9]{1,13})-([0-9]{1,13})?")
 # RFC 6838, section 4.2; the record's media type is foreign text and goes into a header.
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][\w!#$&^.+-]{0,126}/[A-Za-z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
 
 
-def routes(items: ItemsService, acts: Acts) -> list[web.RouteDef]:
+def routes(items: ItemsService, acts: Acts, streams: Streams) -> list[web.RouteDef]:
     async def publish(request: web.Request) -> web.StreamResponse:
         wanted = await read_shape(request, PublishRequest, TEXT_BODY_BYTES)
         _check_source(wanted)
@@ -52,8 +53,17 @@ def routes(items: ItemsService, acts: Acts) -> list[web.RouteDef]:
         parameters = Parameters(request)
         wait = parameters.number("timeout_ms", least=1, most=MOST_WAIT_MS) or DEFAULT_PAYLOAD_MS
         parameters.done()
-        content = await items.payload(reference(request, "item"), timeout_s=wait / 1000)
+        first, last = _range(request)
+        item = reference(request, "item")
+        content = await items.payload(item, timeout_s=wait / 1000, first=first, last=last)
         return await _send(request, content)
+
+    async def fetch(request: web.Request) -> web.StreamResponse:
+        parameters = Parameters(request)
+        wait = parameters.number("timeout_ms", least=1, most=MOST_WAIT_MS) or DEFAULT_PAYLOAD_MS
+        parameters.done()
+        work = items.fetch(reference(request, "item"), timeout_s=wait / 1000)
+        return await streams.answer(request, work_events(work))
 
     async def history(request: web.Request) -> web.StreamResponse:
         return reply(await items.history(reference(request, "item")))
@@ -78,21 +88,12 @@ def routes(items: ItemsService, acts: Acts) -> list[web.RouteDef]:
         web.get("/v1/items", listed),
         web.get("/v1/items/{item}", show),
         web.get("/v1/items/{item}/payload", payload),
+        web.post("/v1/items/{item}/fetch", fetch),
         web.get("/v1/items/{item}/history", history),
         web.put("/v1/items/{item}", acts.whole(edit)),
         web.delete("/v1/items/{item}", acts.whole(retract)),
         web.get("/v1/tags", tags),
     ]
-
-
-def check_path(path: str) -> None:
-    """Refuse a path that is not absolute: the daemon's working folder is not the user's.
-
-    Raises:
-        DomainError: it is relative, or cannot be a path.
-    """
-    if not PurePath(path).is_absolute() or "\0" in path:
-        raise DomainError(ErrorCode.BAD_REQUEST, f"the path {path!r} is not absolute", "give the whole path")
 
 
 def _check_source(wanted: PublishRequest) -> None:
@@ -131,11 +132,31 @@ def _filter(parameters: Parameters) -> ListFilter:
     return wanted
 
 
+def _range(request: web.Request) -> tuple[int, int | None]:
+    """First byte and the end (exclusive) of `Range: bytes=FIRST-[LAST]`; the whole without one. Other ranges
+    are passed over, as RFC 9110 allows: the answer is the whole, then."""
+    found = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if found is None:
+        return 0, None
+    first, last = int(found[1]), int(found[2]) + 1 if found[2] else None
+    return (0, None) if last is not None and last <= first else (first, last)
+
+
 async def _send(request: web.Request, content: PayloadContent) -> web.StreamResponse:
     """The content as the body. When it breaks off, the connection is cut before Content-Length is reached."""
     response = web.StreamResponse()
     response.content_type = content.media_type if _MEDIA_TYPE.fullmatch(content.media_type) else _PLAIN
-    response.content_length = content.size
+    last = content.size if content.last is None else content.last
+    size = last - content.first
+    if _RANGE.fullmatch(request.headers.get("Range", "")) and (content.first or last < content.size):
+        if not size:
+            raise DomainError(
+                ErrorCode.BAD_RANGE, f"the content has {content.size} bytes", "ask for some of them"
+            )
+        response.set_status(206)
+        response.headers["Content-Range"] = f"bytes {content.first}-{last - 1}/{content.size}"
+    response.headers["Accept-Ranges"] = "bytes"
+    response.content_length = size
     if content.name is not None:
         name = quote(content.name.encode("utf-8", "replace"), safe="")
         response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
@@ -144,7 +165,7 @@ async def _send(request: web.Request, content: PayloadContent) -> web.StreamResp
         chunk = await anext(chunks, None)
         await response.prepare(request)
         try:
-            while chunk is not None and sent + len(chunk) <= content.size:
+            while chunk is not None and sent + len(chunk) <= size:
                 await response.write(chunk)
                 sent += len(chunk)
                 chunk = await anext(chunks, None)
@@ -153,7 +174,7 @@ async def _send(request: web.Request, content: PayloadContent) -> web.StreamResp
             if request.transport is not None and not request.transport.is_closing():
                 told = explained(error, request)
                 log.event("control.content_broken", LogLevel.WARNING, sent=sent, error=told.message)
-    if sent != content.size or chunk is not None:
+    if sent != size or chunk is not None:
         response.force_close()
         if request.transport is not None:
             request.transport.abort()

@@ -16,10 +16,12 @@ from pknd.control.requests import read_shape
 from pknd.control.services import QueryService, QueryUpdate
 from pknd.errors import DomainError
 
+FEWER_WORDS = "a question has at most 1,000 characters: use fewer words"
+
 
 def routes(query: QueryService, streams: Streams) -> list[web.RouteDef]:
     async def ask(request: web.Request) -> web.StreamResponse:
-        wanted = await read_shape(request, QueryRequest)
+        wanted = await read_shape(request, QueryRequest, shorter=FEWER_WORDS)
         if not 1 <= wanted.limit <= MOST_HITS:
             raise DomainError(ErrorCode.BAD_REQUEST, f"limit must be a whole number from 1 to {MOST_HITS}")
         if not 1 <= wanted.timeout_ms <= MOST_TIMEOUT_MS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
@@ -19,20 +20,27 @@ TEXT_BODY_BYTES = 16 * 1024 * 1024
 _Shape = TypeVar("_Shape")
 
 
-async def read_shape(request: web.Request, shape: type[_Shape], most_bytes: int = BODY_BYTES) -> _Shape:
-    """The request's body as a shape; an empty body is an empty object.
+async def read_shape(
+    request: web.Request,
+    shape: type[_Shape],
+    most_bytes: int = BODY_BYTES,
+    *,
+    shorter: str = "save a long text as a file and publish its path",
+) -> _Shape:
+    """The request's body as a shape; an empty body is an empty object. `shorter` says what to do where it is
+    too large.
 
     Raises:
         DomainError: the body is too large, not JSON, or not of this shape.
     """
-    body = await _body(request, most_bytes)
+    body = await _body(request, most_bytes, shorter)
     try:
         return from_json(shape, _parsed(body) if body else {}, strict=True)
     except BadShape as error:
         raise DomainError(ErrorCode.BAD_REQUEST, str(error), "see docs/control-api.md") from None
 
 
-async def _body(request: web.Request, most_bytes: int) -> bytes:
+async def _body(request: web.Request, most_bytes: int, shorter: str) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
@@ -40,7 +48,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
             raise DomainError(
                 ErrorCode.TOO_LARGE,
                 f"the request has more than {most_bytes} bytes",
-                "save a long text as a file and publish its path",
+                shorter,
             )
     return bytes(body)
 
@@ -114,3 +122,13 @@ def reference(request: web.Request, name: str) -> str:
     if not text.strip() or len(text) > 600 or not text.isprintable():
         raise DomainError(ErrorCode.BAD_REFERENCE, f"the reference {text[:80]!r} cannot be one")
     return str(text)
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that is not absolute: the daemon's working folder is not the user's.
+
+    Raises:
+        DomainError: it is relative, or cannot be a path.
+    """
+    if not PurePath(path).is_absolute() or "\0" in path:
+        raise DomainError(ErrorCode.BAD_REQUEST, f"the path {path!r} is not absolute", "give the whole path")

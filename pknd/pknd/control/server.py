@@ -16,7 +16,7 @@ from pkn_protocol.control.errors import ErrorBody, ErrorCode
 from pkn_protocol.control.socket_rules import FOLDER_MODE, UnsafeSocket, check_folder, check_peer
 from pkn_protocol.control.status import LogLevel
 from pknd import log
-from pknd.control import daemon, discovering, identity, items, peers, people, query, settings, work
+from pknd.control import daemon, discovering, identity, items, news, peers, people, query, settings, work
 from pknd.control.acts import Acts
 from pknd.control.replies import CLOSE_SECONDS, Handler, Streams, error_reply, errors_as_json
 from pknd.control.services import Services
@@ -114,10 +114,11 @@ def _application(services: Services, acts: Acts, streams: Streams) -> web.Applic
             *daemon.routes(services.status, services.log, services.lifecycle, streams),
             *identity.routes(services.identity, acts),
             *settings.routes(services.config, acts),
-            *items.routes(services.items, acts),
+            *items.routes(services.items, acts, streams),
             *work.routes(services.work, streams),
             *query.routes(services.query, streams),
             *discovering.routes(services.discovering),
+            *news.routes(services.news, acts, streams),
             *people.routes(services.people, acts),
             *peers.routes(services.peers),
         ]

@@ -14,6 +14,7 @@ from typing import Protocol
 from pkn_protocol.control.discovering import Experts, Related, WhoRequest
 from pkn_protocol.control.items import (
     EditRequest,
+    FetchSummary,
     History,
     ItemDetail,
     Published,
@@ -21,6 +22,7 @@ from pkn_protocol.control.items import (
     Retracted,
     Tags,
 )
+from pkn_protocol.control.news import News, Seen, Watch, Watches, WatchMatch, WatchRequest
 from pkn_protocol.control.people import ConnectRequest, Peer, Peers, People, Person
 from pkn_protocol.control.query import QueryRequest, QueryResult
 from pkn_protocol.control.status import Identity, LogEntry, Setting, Settings, Status
@@ -30,12 +32,15 @@ from pkn_protocol.control.work import ImportRequest, ImportSummary, Progress, Ve
 
 @dataclass(frozen=True, slots=True)
 class PayloadContent:
-    """An item's content: `chunks` gives exactly `size` bytes, each chunk verified; `name` a file name."""
+    """An item's content of `size` bytes: `chunks` gives exactly those from `first` on, before `last` (None:
+    the end), each chunk verified; `name` a file name."""
 
     media_type: str
     size: int
     name: str | None
     chunks: AsyncGenerator[bytes, None]
+    first: int = 0
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,13 @@ class ItemsService(Protocol):
     async def show(self, ref: str, *, fetch: bool, timeout_s: float) -> ItemDetail:
         """One item with its text, which is fetched from peers within `timeout_s` if need be and allowed."""
 
-    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
-        """The item's content; `timeout_s` bounds the wait for its first byte."""
+    async def payload(
+        self, ref: str, *, timeout_s: float, first: int = 0, last: int | None = None
+    ) -> PayloadContent:
+        """The item's content, or those bytes of it; `timeout_s` bounds the wait for the first one."""
+
+    def fetch(self, ref: str, *, timeout_s: float) -> AsyncGenerator[Progress | FetchSummary, None]:
+        """Bring an item's content here, within `timeout_s`; yields progress and, last, what came of it."""
 
     async def history(self, ref: str) -> History: ...
 
@@ -99,6 +109,24 @@ class DiscoveringService(Protocol):
 
     async def related(self, ref: str, *, limit: int) -> Related:
         """What is like an item; nobody is asked."""
+
+
+class NewsService(Protocol):
+    async def news(self, *, limit: int, bundled: bool) -> News: ...
+
+    def follow(self, *, limit: int, bundled: bool) -> AsyncGenerator[News, None]:
+        """The news there are, even if there are none, and then whatever becomes news."""
+
+    async def seen(self, upto: int) -> Seen: ...
+
+    def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMatch | int | None, None]:
+        """None once it watches; then each match, or how many were missed because nobody read."""
+
+    async def watches(self) -> Watches: ...
+
+    async def save(self, name: str, request: WatchRequest) -> Watch: ...
+
+    async def remove(self, name: str) -> Watch: ...
 
 
 class PeopleService(Protocol):
@@ -156,6 +184,7 @@ class Services:
     work: WorkService
     query: QueryService
     discovering: DiscoveringService
+    news: NewsService
     people: PeopleService
     peers: PeersService
     config: ConfigService

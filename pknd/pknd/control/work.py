@@ -9,11 +9,11 @@ from aiohttp import web
 
 from pkn_protocol.control.codec import Json, to_json
 from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.items import FetchSummary
 from pkn_protocol.control.stream import StreamEvent
 from pkn_protocol.control.work import ImportRequest, ImportSummary, Progress, VerifyRequest, VerifySummary
-from pknd.control.items import check_path
 from pknd.control.replies import Streams
-from pknd.control.requests import TEXT_BODY_BYTES, read_shape
+from pknd.control.requests import TEXT_BODY_BYTES, check_path, read_shape
 from pknd.control.services import WorkService
 from pknd.errors import DomainError
 
@@ -26,18 +26,21 @@ def routes(work: WorkService, streams: Streams) -> list[web.RouteDef]:
             raise DomainError(ErrorCode.BAD_REQUEST, "nothing to import", "give files or folders")
         for path in wanted.paths:
             check_path(path)
-        return await streams.answer(request, _events(work.import_paths(wanted)))
+        return await streams.answer(request, work_events(work.import_paths(wanted)))
 
     async def verify(request: web.Request) -> web.StreamResponse:
         wanted = await read_shape(request, VerifyRequest)
-        return await streams.answer(request, _events(work.verify(wanted)))
+        return await streams.answer(request, work_events(work.verify(wanted)))
 
     return [web.post("/v1/import", import_paths), web.post("/v1/verify", verify)]
 
 
-async def _events(
-    steps: AsyncGenerator[Progress | ImportSummary, None] | AsyncGenerator[Progress | VerifySummary, None],
+async def work_events(
+    steps: AsyncGenerator[Progress | ImportSummary, None]
+    | AsyncGenerator[Progress | VerifySummary, None]
+    | AsyncGenerator[Progress | FetchSummary, None],
 ) -> AsyncGenerator[dict[str, Json], None]:
+    """The lines of a long work: progress, then its summary."""
     async with aclosing(steps):
         async for step in steps:
             if isinstance(step, Progress):

@@ -53,6 +53,11 @@ def chunks(db: sqlite3.Connection, payload: Payload, files: BlockFiles) -> list[
     return found
 
 
+def opened(payload: Payload, number: int, block: bytes) -> bytes:
+    """The plaintext of a chunk; raises BadChunk where the key does not open it."""
+    return block if payload.key is None else open_chunk(payload.key, number, block)
+
+
 def read_chunk(db: sqlite3.Connection, files: BlockFiles, payload: Payload, number: int, cid: Cid) -> bytes:
     """The plaintext of one chunk.
 
@@ -62,7 +67,7 @@ def read_chunk(db: sqlite3.Connection, files: BlockFiles, payload: Payload, numb
     block = get_block(db, files, cid)
     if block is None:
         raise LookupError("a chunk of the payload is not here")
-    return block if payload.key is None else open_chunk(payload.key, number, block)
+    return opened(payload, number, block)
 
 
 def read_text(db: sqlite3.Connection, files: BlockFiles, held: Held, *, most: int) -> str | None:

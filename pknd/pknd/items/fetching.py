@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
-from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Item
 from pkn_protocol.records.payload import BadManifest
-from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock
 from pknd import log
 from pknd.environment import Environment
+from pknd.errors import DomainError
+from pknd.items.arrivals import ItemGone
 from pknd.items.content import is_text
+from pknd.items.download import Download
 from pknd.people.view import PeopleView
-from pknd.store.blocks import (
-    IN_ROW_BYTES,
-    get_block,
-    has_block,
-    is_complete,
-    missing_payloads,
-    put_block,
-    set_complete,
-)
+from pknd.store.blocks import bytes_used, is_complete, missing_payloads
 from pknd.store.records import Held, get_row
-from pknd.sync.link import LinkClosed, PeerLink
+from pknd.sync.link import PeerLink
 
 BACKGROUND_BYTES = 64 * 1024
 """Texts up to this size are fetched unasked, of authors at this distance and nearer."""
 BACKGROUND_DISTANCE = 2
 BACKGROUND_EVERY_S = 60.0
+_BACKGROUND_PATIENCE_S = 30.0
 _BATCH = 32
 _AT_ONCE = 4
 
@@ -47,6 +41,29 @@ class Room(Protocol):
 
     async def make_room(self, size: int) -> None:
         """Raises DomainError where so many bytes would not fit."""
+
+
+class Fetching:
+    """A download for those who follow it; it goes on without them if somebody `fetch`es."""
+
+    def __init__(self, download: Download, task: asyncio.Task[bool]) -> None:
+        self.download = download
+        self.task = task
+        self.followers = 0
+        self.goes_on = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.task.done()
+
+    def result(self) -> bool:
+        """Once it is over: whether the content is here. Raises DomainError."""
+        return not self.task.cancelled() and self.task.result()
+
+    async def changed(self, count: int) -> None:
+        """Until more is here than when `download.changes` had that count, or it is over."""
+        if not self.is_over:
+            await self.download.changes.since(count)
 
 
 class Fetcher:
@@ -66,12 +83,15 @@ class Fetcher:
         self._links = links
         self._view = view
         self._room = room
-        self._running: dict[int, asyncio.Task[bool]] = {}
+        self._running: dict[int, Fetching] = {}
+        self._tasks: set[asyncio.Task[bool]] = set()
         self._wake = asyncio.Event()
 
     def look_for_work(self) -> None:
         """New summaries came, or somebody new is connected."""
         self._wake.set()
+        for fetching in self._running.values():
+            fetching.download.look_again()
 
     async def run(self) -> None:
         """Fetch in the background, as long as the daemon runs."""
@@ -90,26 +110,75 @@ class Fetcher:
         goes on, and what has come is kept.
 
         Raises:
-            DomainError: it is larger than what is kept for others.
+            DomainError: it is larger than what is kept for others, or than the disk.
         """
+        async with self.following(held) as fetching:
+            if fetching is None:
+                return True
+            fetching.goes_on = True
+            await asyncio.wait((fetching.task,), timeout=timeout_s)
+            return fetching.is_over and fetching.result()
+
+    @asynccontextmanager
+    async def following(self, held: Held) -> AsyncIterator[Fetching | None]:
+        """A fetch of an item's content under way; None where it is here. When the last who follow it leave,
+        it ends; what has come is kept."""
         if await self._env.store.read(lambda db: is_complete(db, held.rowid)):
-            return True
-        task = self._running.get(held.rowid)
-        if task is None:
-            task = asyncio.create_task(self._fetch(held))
-            self._running[held.rowid] = task
-            task.add_done_callback(lambda _: self._running.pop(held.rowid, None))
+            yield None
+            return
+        fetching = self._running.get(held.rowid) or self._begin(held)
+        if fetching is None:
+            raise LookupError("an item without content")
+        fetching.followers += 1
         try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(task)
-        except TimeoutError:
-            return False
+            yield fetching
+        finally:
+            fetching.followers -= 1
+            if not fetching.followers and not fetching.goes_on and not fetching.is_over:
+                fetching.task.cancel()
+                self._running.pop(held.rowid, None)
 
     async def stop(self) -> None:
-        tasks = list(self._running.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, held: Held) -> Fetching | None:
+        item = held.record.body
+        if not isinstance(item, Item) or item.payload is None:
+            return None
+        download = Download(self._env, self._links, held.rowid, held.record.author, item.payload)
+        task = asyncio.create_task(self._run(download, held.rowid, item.payload.size))
+        self._tasks.add(task)
+        fetching = Fetching(download, task)
+        self._running[held.rowid] = fetching
+
+        def over(task: asyncio.Task[bool]) -> None:
+            self._tasks.discard(task)
+            if self._running.get(held.rowid) is fetching:
+                del self._running[held.rowid]
+            download.changes.tell()
+            if not task.cancelled():
+                task.exception()  # told to those who wait; there may be nobody left
+
+        task.add_done_callback(over)
+        return fetching
+
+    async def _run(self, download: Download, record: int, size: int) -> bool:
+        if size > BACKGROUND_BYTES:
+            here = await self._env.store.read(lambda db: bytes_used(db, record))
+            await self._room.make_room(max(0, download.total - here))
+        try:
+            complete = await download.run()
+            if complete:
+                self._completed(record)
+            return complete
+        except BadManifest as error:
+            log.event("fetch.bad_manifest", LogLevel.WARNING, error=str(error))
+        except ItemGone:
+            log.event("fetch.item_gone", LogLevel.DEBUG)
+        return False
 
     async def _background(self) -> None:
         view = self._view()
@@ -124,81 +193,16 @@ class Fetcher:
 
             async def one(held: Held, slots: asyncio.Semaphore = slots) -> None:
                 async with slots:
-                    await self.fetch(held, 30.0)
+                    try:
+                        await self.fetch(held, _BACKGROUND_PATIENCE_S)
+                    except DomainError as error:
+                        log.event("fetch.failed", LogLevel.WARNING, error=error.message)
 
             async with asyncio.TaskGroup() as tasks:
                 for held in wanted:
                     tasks.create_task(one(held))
             if not await self._room.has_room():
                 return
-
-    async def _fetch(self, held: Held) -> bool:
-        """From whoever is connected, the author's own devices first; each block kept as it comes."""
-        item = held.record.body
-        if not isinstance(item, Item) or item.payload is None:
-            return False
-        try:
-            walk = PayloadWalk(item.payload)
-        except BadManifest:
-            return False
-        if item.payload.size > BACKGROUND_BYTES:
-            await self._room.make_room(item.payload.size)
-        for link in self._in_order(held.record.author):
-            try:
-                if await self._from_link(link, walk, held):
-                    return True
-            except LinkClosed as error:
-                log.event(
-                    "fetch.broken", LogLevel.DEBUG, device=link.peer.device.hex()[:16], error=str(error)
-                )
-            except BadBlock as error:
-                await link.close(CloseCode.BAD_RECORD, str(error))
-            except BadManifest as error:
-                log.event("fetch.bad_manifest", LogLevel.WARNING, error=str(error))
-                return False
-        return False
-
-    async def _from_link(self, link: PeerLink, walk: PayloadWalk, held: Held) -> bool:
-        while (wanted := walk.wanted) is not None:
-            if await self._is_here(walk, wanted):
-                continue
-            block = await link.fetch_block(wanted.cid, most_bytes=wanted.most_bytes)
-            if block is None:
-                return False
-            walk.receive(block)
-            await self._keep(wanted.cid, block, held.rowid)
-        rowid = held.rowid
-        await self._env.store.write(lambda db: set_complete(db, rowid))
-        self._completed(rowid)
-        return True
-
-    async def _is_here(self, walk: PayloadWalk, wanted: WantedBlock) -> bool:
-        if wanted.level == 0:
-            if await self._env.store.read(lambda db: has_block(db, wanted.cid)):
-                walk.pass_over()
-                return True
-            return False
-        files = self._env.store.files
-        block = await self._env.store.read(lambda db: get_block(db, files, wanted.cid))
-        if block is None:
-            return False
-        walk.chunks_below(block)
-        return True
-
-    async def _keep(self, cid: Cid, block: bytes, rowid: int) -> None:
-        files = self._env.store.files
-        if len(block) > IN_ROW_BYTES:
-            # Synced here, so that the writer's thread need not wait for it.
-            await asyncio.to_thread(files.write, cid, block)
-
-        def work(db: sqlite3.Connection) -> None:
-            if get_row(db, rowid) is not None:
-                put_block(db, files, cid, block, record=rowid)
-
-        await self._env.store.write(work)
-
-    def _in_order(self, author: AuthorId) -> list[PeerLink]:
-        return sorted(self._links(), key=lambda link: (link.peer.author != author, link.rtt_ms or 0.0))
 
 
 def _short_texts(db: sqlite3.Connection, near: set[bytes], tried: frozenset[int]) -> list[Held]:

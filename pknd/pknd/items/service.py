@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import (
     EditRequest,
+    FetchSummary,
     History,
     ItemDetail,
     Published,
@@ -22,6 +23,7 @@ from pkn_protocol.control.items import (
     Tags,
 )
 from pkn_protocol.control.summaries import ItemList, ListFilter
+from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import AuthorId, cid_text
 from pkn_protocol.records.model import Item, Retraction
 from pknd.capture.captured import Captured, CaptureError, ItemKind, clean_tags
@@ -36,18 +38,17 @@ from pknd.items.content import chunks, read_chunk
 from pknd.items.content import is_text as is_text_payload
 from pknd.items.detail import detail_of, history_of
 from pknd.items.drafts import notes_on
+from pknd.items.fetching import Fetcher
 from pknd.items.linking import linked_items
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
+from pknd.items.reading import Contents
 from pknd.items.references import find_item
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.store.blocks import OriginalChanged, let_go_of_lost_originals, lost_original
 from pknd.store.records import Filter, Held, listed, tag_counts, versions
 
-FetchPayload = Callable[[Held, float], Awaitable[bool]]
-"""Fetch an item's content from peers within so many seconds; whether it is here now."""
 RelatedTo = Callable[[sqlite3.Connection, Held, int], Sequence[Held]]
 """What is like an item, at most so many."""
 _MOST_REPLACED = 16
@@ -55,7 +56,7 @@ _MOST_RELATED = 3
 
 
 class Items:
-    """`fetch` pulls contents from peers; `holders` says who is online; `erase` wipes after a retraction."""
+    """`fetcher` pulls contents from peers; `holders` says who is online; `erase` wipes after a retraction."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Items:
         view: Callable[[], PeopleView],
         holders: Callable[[], Holders],
         default_audience: Callable[[], str],
-        fetch: FetchPayload,
+        fetcher: Fetcher,
         related: RelatedTo,
     ) -> None:
         self._env = env
@@ -73,7 +74,7 @@ class Items:
         self._view = view
         self._holders = holders
         self._default_audience = default_audience
-        self._fetch = fetch
+        self._contents = Contents(env, fetcher, is_anybody_online=lambda: bool(holders().online))
         self._related = related
 
     async def publish(self, request: PublishRequest) -> Published:
@@ -135,7 +136,7 @@ class Items:
         if fetch and isinstance(held.record.body, Item) and held.record.body.payload is not None:
             # The summary is shown even where the content would not fit.
             with contextlib.suppress(DomainError):
-                await self._bring(held, timeout_s)
+                await self._contents.bring(held, timeout_s)
         view, holders, files = self._view(), self._holders(), self._env.store.files
 
         def work(db: sqlite3.Connection) -> ItemDetail:
@@ -149,25 +150,13 @@ class Items:
 
         return await self._env.store.read(work)
 
-    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
-        held = await self._env.store.read(lambda db: find_item(db, ref))
-        item = held.record.body
-        if not isinstance(item, Item) or item.payload is None:
-            raise DomainError(ErrorCode.NO_PAYLOAD, "this item has no content beyond its summary")
-        lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
-        if not await self._bring(held, timeout_s):
-            if lost is not None:
-                raise DomainError(
-                    "original-changed",
-                    f"{lost}, and nobody who is online now holds it as it was",
-                    "put the file back, or import it as it is now",
-                )
-            raise DomainError(
-                ErrorCode.UNREACHABLE,
-                "nobody who is online now holds the content",
-                "try again when its author is connected (`pkn peers`)",
-            )
-        return PayloadContent(item.payload.type, item.payload.size, item.name, self._content(item))
+    async def payload(
+        self, ref: str, *, timeout_s: float, first: int = 0, last: int | None = None
+    ) -> PayloadContent:
+        return await self._contents.payload(ref, timeout_s=timeout_s, first=first, last=last)
+
+    def fetch(self, ref: str, *, timeout_s: float) -> AsyncGenerator[Progress | FetchSummary, None]:
+        return self._contents.fetch(ref, timeout_s=timeout_s)
 
     async def history(self, ref: str) -> History:
         view = self._view()
@@ -185,28 +174,6 @@ class Items:
             return Tags(tuple(TagCount(tag, count) for tag, count in tag_counts(db, who, limit=limit)))
 
         return await self._env.store.read(work)
-
-    async def _bring(self, held: Held, timeout_s: float) -> bool:
-        """Have a content here; whether it is. Of an own file that was changed, others may hold a copy."""
-        lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
-        if lost is not None and self._holders().online:
-            await self._env.store.write(lambda db: let_go_of_lost_originals(db, held.rowid))
-        return await self._fetch(held, timeout_s)
-
-    async def _content(self, item: Item) -> AsyncGenerator[bytes, None]:
-        payload, files = item.payload, self._env.store.files
-        if payload is None:
-            return
-        parts = await self._env.store.read(lambda db: chunks(db, payload, files))
-        for number, cid in enumerate(parts):
-            try:
-                yield await self._env.store.read(
-                    lambda db, number=number, cid=cid: read_chunk(db, files, payload, number, cid)  # type: ignore[misc]
-                )
-            except OriginalChanged as error:
-                raise DomainError(
-                    "original-changed", str(error), "put the file back, or import it as it is now"
-                ) from error
 
     def _edited(self, held: Held, item: Item, request: EditRequest) -> Captured:
         if request.path is not None:

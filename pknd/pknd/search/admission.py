@@ -45,9 +45,14 @@ def taken_back(db: sqlite3.Connection, records: Iterable[Record]) -> set[Cid]:
 
 
 def _is_replaced(db: sqlite3.Connection, record: Record) -> bool:
+    """By its author, on a page by somebody near too; or it is older than what its author shows of the item,
+    which names only the nearest versions before it."""
     row = db.execute(
         "SELECT 1 FROM replaced JOIN record ON record.rowid = replaced.record"
-        " WHERE replaced.old = ? AND record.author = ? AND record.shown LIMIT 1",
-        (record.id, record.author),
+        " WHERE replaced.old = ?1 AND record.shown AND (record.author = ?2 OR ?3 = 'page'"
+        " AND record.kind = 'page' AND record.author IN (SELECT author FROM near))"
+        " UNION ALL SELECT 1 FROM record WHERE item = ?4 AND author = ?2 AND head AND shown"
+        " AND (time, id) > (?5, ?1) LIMIT 1",
+        (record.id, record.author, record.kind, record.item_id, record.time),
     ).fetchone()
     return row is not None

@@ -10,8 +10,10 @@ from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.records.ids import AuthorId, Cid, did_key
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.documents import terms_of
-from pkn_protocol.search.experts import experts
+from pkn_protocol.search.experts import Expert as Ranked
+from pkn_protocol.search.experts import experts, may_know
 from pkn_protocol.search.query import BadQuery, Query, parse_query
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights
 from pkn_protocol.search.related import query_of_stems, telling_stems
 from pknd.environment import Environment
 from pknd.errors import DomainError
@@ -20,6 +22,7 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
 from pknd.search.index import IndexReader, collection, languages
 from pknd.search.local import LocalHit, local_query, statistics_of
+from pknd.search.strangers import Strangers
 from pknd.store.records import Filter, Held
 
 MATCHES = 200
@@ -36,11 +39,14 @@ class Discovering:
         view: Callable[[], PeopleView],
         holders: Callable[[], Holders],
         default_lang: Callable[[], str],
+        rank_weights: Callable[[], Weights] = lambda: DEFAULT_WEIGHTS,
     ) -> None:
         self._env = env
         self._view = view
         self._holders = holders
         self._default_lang = default_lang
+        self._rank_weights = rank_weights
+        self._strangers = Strangers()
 
     async def who(self, request: WhoRequest) -> Experts:
         """People by what they published on something.
@@ -51,9 +57,7 @@ class Discovering:
         view, holders = self._view(), self._holders()
 
         def work(db: sqlite3.Connection) -> Experts:
-            hits = self._matches(db, self._parsed(db, request.query), view, MATCHES)
-            held = {hit.held.record.id: hit.held for hit in hits}
-            ranked = experts((h.held.record.author, h.held.record.id, h.rank.score) for h in hits)
+            ranked, held = self._experts(db, self._parsed(db, request.query), view)
             return Experts(
                 request.query,
                 tuple(
@@ -85,6 +89,21 @@ class Discovering:
         others = [hit.held for hit in hits if hit.held.record.item_id != held.record.item_id]
         return others[:limit]
 
+    def may_know(self, db: sqlite3.Connection, question: Held) -> bool:
+        """Whether the user is one of those who know most about a question, by its own words."""
+        view = self._view()
+        ranked, _ = self._experts(db, _query_like(db, question), view)
+        return may_know(ranked, view.me, question.record.author)
+
+    def _experts(
+        self, db: sqlite3.Connection, query: Query, view: PeopleView
+    ) -> tuple[list[Ranked], dict[Cid, Held]]:
+        """People by what they published, and those items; to ask is not to know."""
+        hits = self._matches(db, query, view, MATCHES)
+        known = [hit for hit in hits if hit.held.record.kind != "question"]
+        ranked = experts((h.held.record.author, h.held.record.id, h.rank.score) for h in known)
+        return ranked, {hit.held.record.id: hit.held for hit in known}
+
     def _parsed(self, db: sqlite3.Connection, text: str) -> Query:
         try:
             return parse_query(text, {*languages(db), self._default_lang()})
@@ -98,7 +117,7 @@ class Discovering:
         return local_query(
             db,
             query,
-            statistics_of(db, query, index),
+            statistics_of(db, query, index, self._strangers.left_out(db, view.distances)),
             Filter(now=self._env.now()),
             limit=limit,
             text_of=lambda _db, _held: None,
@@ -106,6 +125,7 @@ class Discovering:
             weights=view.weights,
             shown=0,
             index=index,
+            rank_weights=self._rank_weights(),
         )
 
 

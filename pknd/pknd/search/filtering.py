@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
+from unicodedata import category
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.moments import moment_of
@@ -25,6 +26,13 @@ def wanted_by(
     Raises:
         DomainError: somebody or something that is not known, or two that exclude each other.
     """
+    for typed_text in (request.author, typed.author, *request.tags, *typed.tags):
+        if typed_text is not None and not _can_be_stored(typed_text):
+            raise DomainError(
+                ErrorCode.BAD_QUERY,
+                f"{typed_text[:80]!r} cannot be anybody's name or a tag",
+                "leave that filter out; as in: pkn query layer tag:physics",
+            )
     authors = {find_person(db, view, one) for one in (request.author, typed.author) if one is not None}
     kinds = {str(one) for one in (request.kind, typed.kind) if one is not None}
     times = [one for one in (request.since, _moment(typed.since, now)) if one is not None]
@@ -44,6 +52,11 @@ def wanted_by(
         None,
         now,
     )
+
+
+def _can_be_stored(text: str) -> bool:
+    """Whether a filter's value is text: no control characters, no halves of a surrogate pair."""
+    return all(category(char) not in ("Cc", "Cs") for char in text)
 
 
 def _moment(text: str | None, now: int) -> int | None:

@@ -50,13 +50,13 @@ class Forwarder:
         if not others or not self._seen.is_new(ask.query_id):
             return [], 0
         budget = Budget(ask.nodes, ask.most_bytes, ask.hops).capped().divided(len(others))
-        seen = (*ask.seen, *(seen_hash(other.peer.device, ask.query_id) for other in others))
+        seen = sorted({*ask.seen, *(seen_hash(other.peer.device, ask.query_id) for other in others)})
         message = replace(
             ask,
             nodes=budget.nodes,
             most_bytes=budget.bytes,
             hops=budget.hops,
-            seen=seen[: m.MOST_SEEN],
+            seen=tuple(seen[: m.MOST_SEEN]),
             timeout_ms=max(1, int(ask.timeout_ms * _TIME_SHARE)),
         )
         answers = await asyncio.gather(*(self._ask(other, message) for other in others))

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.documents import terms_of, without_sketch
@@ -174,15 +175,31 @@ class IndexReader:
         wanted = list(stems)
         if len(wanted) == 1 and not self.forgotten:
             return self._count(wanted[0], public_only)
+        return len(self._documents(wanted, public_only))
+
+    def public_documents(self, stems: Iterable[int]) -> Words:
+        """The public documents that have at least one of the stems."""
+        return self._documents(stems, public_only=True)
+
+    def _documents(self, stems: Iterable[int], public_only: bool) -> Words:
         found = [
             documents_of(entries[are_public(entries)] if public_only else entries)
-            for stem in wanted
+            for stem in stems
             for entries, _ in self.postings(stem)
         ]
         if not found:
-            return 0
+            return np.zeros(0, np.uint32)
         docs = np.unique(np.concatenate(found))
-        return int((~np.isin(docs, list(self.forgotten))).sum())
+        return docs[~np.isin(docs, list(self.forgotten))]
+
+    def counts(self, stems: Words) -> NDArray[np.int64]:
+        """How many documents have each of many stems, which ascend; those that are no more count still."""
+        found = np.zeros(len(stems), np.int64)
+        for part in self._recent:
+            found += np.searchsorted(part.stems, stems, "right") - np.searchsorted(part.stems, stems)
+        for run in self._runs:
+            found += runs.counts_of(self._db, run, stems)
+        return found
 
     def _count(self, stem: int, public_only: bool) -> int:
         total = 0

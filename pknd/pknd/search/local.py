@@ -13,10 +13,13 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.search.passages import Passage, best_passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
 from pkn_protocol.search.query import Query
-from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, rank
-from pkn_protocol.search.scoring import Statistics, rounded
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, claims_much, rank
+from pkn_protocol.search.scoring import Statistics
 from pknd.search.index import IndexReader, collection
 from pknd.search.scores import Matches
+from pknd.search.strangers import LeftOut
+from pknd.search.texts import without_heading
+from pknd.store.blocks import is_complete
 from pknd.store.records import ITEM_KIND_LIST, Filter, Held, filter_clauses, get_row
 
 TextOf = Callable[[sqlite3.Connection, Held], str | None]
@@ -43,11 +46,25 @@ class LocalHit:
     rank: Rank
 
 
-def statistics_of(db: sqlite3.Connection, query: Query, index: IndexReader | None = None) -> Statistics:
-    """The asker's statistics: of public summaries alone, rounded to four leading bits."""
-    whole, index = collection(db, public_only=True), index or IndexReader(db)
-    frequencies = tuple(rounded(index.frequency(term.stems, public_only=True)) for term in query.terms)
-    return Statistics(rounded(whole.documents), float(round(whole.mean_length)), frequencies)
+def statistics_of(
+    db: sqlite3.Connection,
+    query: Query,
+    index: IndexReader | None = None,
+    left_out: LeftOut | None = None,
+) -> Statistics:
+    """The asker's own statistics: of public summaries alone, without those of strangers where they are known.
+    Others are told less of them (`Statistics.as_told`)."""
+    index = index or IndexReader(db)
+    whole = collection(db, public_only=True) if left_out is None else left_out.others
+    frequencies = tuple(_frequency(index, term.stems, left_out) for term in query.terms)
+    return Statistics(whole.documents, whole.mean_length, frequencies)
+
+
+def _frequency(index: IndexReader, stems: Collection[int], left_out: LeftOut | None) -> int:
+    if left_out is None:
+        return index.frequency(stems, public_only=True)
+    docs = index.public_documents(stems)
+    return len(docs) - left_out.count(docs)
 
 
 def search(
@@ -84,20 +101,22 @@ def local_query(
     weights: Mapping[AuthorId, float] | None = None,
     shown: int | None = None,
     index: IndexReader | None = None,
+    rank_weights: Weights = DEFAULT_WEIGHTS,
 ) -> list[LocalHit]:
     """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
 
     The first `shown` (None: all) and those that equal the last of them have passages, which cost far more
-    than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`).
+    than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`),
+    `rank_weights` what each factor counts.
     Exact: documents are looked at by falling text score until no later one could reach the rank of the last
     hit.
     """
     weights = {} if weights is None else weights
     best: list[tuple[float, int, LocalHit]] = []
     for hit in _matches(db, query, statistics, wanted, text_of, None, index):
-        if len(best) == limit and hit.text_score * DEFAULT_WEIGHTS.most < best[0][0]:
+        if len(best) == limit and hit.text_score * rank_weights.most < best[0][0]:
             break
-        ranked = replace(hit, rank=_ranked(hit, wanted.now, distances, weights))
+        ranked = replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, rank_weights))
         entry = (ranked.rank.score, -hit.held.rowid, ranked)
         if len(best) < limit:
             heappush(best, entry)
@@ -113,17 +132,36 @@ def local_query(
 
 
 def _ranked(
-    hit: LocalHit, now: int, distances: Mapping[AuthorId, int], weights: Mapping[AuthorId, float]
+    db: sqlite3.Connection,
+    hit: LocalHit,
+    now: int,
+    distances: Mapping[AuthorId, int],
+    weights: Mapping[AuthorId, float],
+    rank_weights: Weights,
 ) -> Rank:
     record = hit.held.record
     return rank(
         hit.text_score,
         distance=distances.get(record.author),
         weight=weights.get(record.author),
+        claimed_long=is_claim(db, hit.held, distances),
         kind=record.kind,
         claimed=record.time if record.dated is None else record.dated,
         received=hit.held.received,
         now=now,
+        weights=rank_weights,
+    )
+
+
+def is_claim(db: sqlite3.Connection, held: Held, distances: Mapping[AuthorId, int]) -> bool:
+    """Whether a stranger's summary says that a text is long which is not here, and the reader trusts somebody
+    (who trusts nobody has only strangers' word)."""
+    record = held.record
+    return (
+        record.author not in distances
+        and len(distances) > 1
+        and claims_much(record)
+        and not (held.rowid and is_complete(db, held.rowid))
     )
 
 
@@ -141,9 +179,9 @@ def _matches(
     needs_text = bool(query.phrases or query.excluded_phrases)
     texts_read = 0
     while part := list(islice(ordered, _EXAMINED_AT_ONCE)):
-        admitted = _admitted(db, [doc for doc, _ in part], wanted)
+        allowed = admitted(db, [doc for doc, _ in part], wanted)
         for doc, score in part:
-            held = get_row(db, doc) if doc in admitted else None
+            held = get_row(db, doc) if doc in allowed else None
             if held is None or not isinstance(held.record.body, Item):
                 continue
             if admit is not None and not admit(held):
@@ -152,14 +190,14 @@ def _matches(
             if needs_text:
                 texts_read += 1
                 text = text_of(db, held) if texts_read <= _MOST_TEXTS else None
-                verdict = _phrase_verdict(held.record.body, text, query)
+                verdict = phrase_verdict(held.record.body, text, query)
                 if verdict is False:
                     continue
                 confirmed = verdict is True
             yield LocalHit(held, score, None, confirmed, Rank(score, 1.0, 1.0, 1.0))
 
 
-def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
+def phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
     """Whether an item has all phrases and none that is excluded; None where only its text could say."""
     fields = [item.title, item.excerpt, *([] if text is None else [text])]
     if any(has_any_phrase(field, query.excluded_phrases) for field in fields):
@@ -173,22 +211,23 @@ def _phrase_verdict(item: Item, text: str | None, query: Query) -> bool | None:
 def _with_passage(
     db: sqlite3.Connection, hit: LocalHit, query: Query, statistics: Statistics, text_of: TextOf
 ) -> LocalHit:
-    item = hit.held.record.body
+    return replace(hit, passage=passage_of(db, hit.held, query, statistics, text_of))
+
+
+def passage_of(
+    db: sqlite3.Connection, held: Held, query: Query, statistics: Statistics, text_of: TextOf
+) -> Passage | None:
+    """The passage of an item's text, or of its excerpt where the text is not here."""
+    item = held.record.body
     if not isinstance(item, Item):
-        return hit
-    text = text_of(db, hit.held)
-    shown = item.excerpt if text is None else _without_heading(text, item.title)
-    passage = best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
-    return replace(hit, passage=passage)
+        return None
+    text = text_of(db, held)
+    shown = item.excerpt if text is None else without_heading(text, item.title)
+    return best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
 
 
-def _without_heading(text: str, title: str) -> str:
-    """A text without a first line that only repeats its title, which stands above the passage anyway."""
-    first, _, rest = text.partition("\n")
-    return rest.lstrip("\n") if first.strip("# ").strip() == title and rest.strip() else text
-
-
-def _admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:
+def admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:
+    """Of documents, those that may be shown and that a filter admits."""
     clause, values = filter_clauses(wanted)
     marks = ",".join("?" * len(docs))
     return {

@@ -26,7 +26,7 @@ def put(db: sqlite3.Connection, postings: Postings) -> None:
         write_run(db, postings, level=0)
         return
     _insert(db, postings)
-    rows, held = db.execute("SELECT count(*), sum(count) FROM recent_posting").fetchone()
+    rows, held = db.execute("SELECT count(*), coalesce(sum(count), 0) FROM recent_posting").fetchone()
     if held >= MOST_POSTINGS:
         write_run(db, _take_all(db), level=0)
     elif rows >= MOST_ROWS:

@@ -93,6 +93,26 @@ def place_of(db: sqlite3.Connection, run: int, stem: int) -> Place | None:
     return Place(row[0], int(ends[place - 1]) if place else 0, int(ends[place]), int(words_of(row[4])[place]))
 
 
+def counts_of(db: sqlite3.Connection, run: int, stems: Words) -> NDArray[np.int64]:
+    """How many postings a run has of each of many stems, which ascend: each chunk is looked at once."""
+    found = np.zeros(len(stems), np.int64)
+    place = 0
+    while place < len(stems):
+        row = db.execute(
+            "SELECT last, stems, ends FROM posting WHERE run = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+            (run, int(stems[place])),
+        ).fetchone()
+        if row is None or row[0] < stems[place]:
+            place += 1
+            continue
+        end = int(np.searchsorted(stems, np.uint32(row[0]), "right"))
+        held, counts = words_of(row[1]), np.diff(words_of(row[2]), prepend=np.uint32(0))
+        where = np.minimum(np.searchsorted(held, stems[place:end]), len(held) - 1)
+        found[place:end] = np.where(held[where] == stems[place:end], counts[where], 0)
+        place = end
+    return found
+
+
 def is_merge_due(db: sqlite3.Connection) -> bool:
     return _merging(db) is not None or _crowded_level(db) is not None
 

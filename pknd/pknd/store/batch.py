@@ -17,6 +17,7 @@ from pkn_protocol.records.model import Item, Record
 from pkn_protocol.sync.sums import record_period
 from pkn_protocol.text.sketch import Sketch
 from pknd.search.index import NewDocument, add_documents
+from pknd.store.arrivals import note_arrivals
 from pknd.store.ingest import Facts, Outcome, Status, add_payload, ingest, refusal_of, scope_of
 from pknd.store.rows import insert_rows, select_in
 from pknd.store.sums import Row, add_many_to_sum
@@ -152,6 +153,7 @@ class _Run:
         db = self._db
         insert_rows(db, _RECORD, _RECORD_WIDTH, [row for one in placed for row in self._rows(one)])
         self._add_to_sums(one.arrival.record for one in placed)
+        note_arrivals(db, [one.cited for one in placed])
         insert_rows(
             db,
             "INSERT INTO link (target, record)",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,6 +81,58 @@ def put_blocks(db: sqlite3.Connection, files: BlockFiles, blocks: Sequence[tuple
     for cid, block, record in blocks:
         if len(block) > IN_ROW_BYTES:
             put_block(db, files, cid, block, record=record)
+
+
+def put_files(
+    db: sqlite3.Connection, files: BlockFiles, blocks: Sequence[tuple[Cid, int]], *, record: int
+) -> list[Cid]:
+    """Keep blocks, as (cid, bytes), whose files have been written (`BlockFiles.adopt`); those that are kept.
+    A file without a row may have been taken for a stray one and deleted meanwhile."""
+    kept = []
+    for cid, size in blocks:
+        if not has_block(db, cid):
+            if not files.exists(cid):
+                continue
+            db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, size, _FILE))
+        db.execute("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", (cid, record))
+        kept.append(cid)
+    return kept
+
+
+def use_blocks(db: sqlite3.Connection, cids: Iterable[Cid], *, record: int) -> set[Cid]:
+    """Those of some blocks that are held for whatever item; the record needs them from now on."""
+    held = {cid for cid in cids if has_block(db, cid)}
+    db.executemany("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", [(c, record) for c in held])
+    return held
+
+
+def held_blocks(db: sqlite3.Connection, cids: Iterable[Cid], *, record: int) -> dict[Cid, bool]:
+    """Those of some blocks that are held, each with whether for this record among others."""
+    held = {}
+    for cid in cids:
+        row = db.execute(
+            "SELECT EXISTS (SELECT 1 FROM block_use WHERE cid = ?1 AND record = ?2)"
+            " FROM block WHERE cid = ?1",
+            (cid, record),
+        ).fetchone()
+        if row is not None:
+            held[cid] = bool(row[0])
+    return held
+
+
+def count_used(db: sqlite3.Connection, record: int) -> int:
+    """How many blocks are held for a record."""
+    row = db.execute("SELECT count(*) FROM block_use WHERE record = ?", (record,)).fetchone()
+    return int(row[0])
+
+
+def bytes_used(db: sqlite3.Connection, record: int) -> int:
+    """The bytes of the blocks held for a record."""
+    row = db.execute(
+        "SELECT coalesce(sum(size), 0) FROM block WHERE cid IN (SELECT cid FROM block_use WHERE record = ?)",
+        (record,),
+    ).fetchone()
+    return int(row[0])
 
 
 def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:
@@ -192,12 +244,14 @@ def _read_own(path: Path, size: int, mtime_ns: int, key: bytes | None, position:
     step = BLOCK_BYTES if key is None else SEALED_CHUNK_BYTES
     try:
         # Without blocking: a pipe may lie there now.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-            about = os.fstat(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
                 raise OriginalChanged(path, "was changed")
-            file.seek(position * step)
-            part = file.read(step)
+            part = os.pread(descriptor, step, position * step)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise OriginalChanged(path, f"cannot be read any more ({error.strerror})") from error
     block = part if key is None else seal_chunk(key, position, part)
@@ -206,16 +260,14 @@ def _read_own(path: Path, size: int, mtime_ns: int, key: bytes | None, position:
     return block
 
 
-def records_using(db: sqlite3.Connection, cid: Cid) -> list[tuple[int, bytes, bytes]]:
-    """(row, author, scope) of the records that need a block; who may see one of them may have it."""
-    return [
-        tuple(row)
-        for row in db.execute(
-            "SELECT record.rowid, record.author, record.scope FROM block_use"
-            " JOIN record ON record.rowid = block_use.record WHERE block_use.cid = ?",
-            (cid,),
-        )
-    ]
+def scopes_using(db: sqlite3.Connection, cid: Cid) -> set[bytes]:
+    """The scopes of the records that need a block; who may see one of them may have it."""
+    found = db.execute(
+        "SELECT DISTINCT record.scope FROM block_use JOIN record ON record.rowid = block_use.record"
+        " WHERE block_use.cid = ?",
+        (cid,),
+    )
+    return {scope for (scope,) in found}
 
 
 def missing_payloads(

@@ -68,6 +68,7 @@ class Eraser:
             return True
         try:
             if PAGES in noted:
+                self._files.partials.remove_all()
                 self.remove_stray_files()
             done = self._rewrite(however_large=however_large) if PAGES in noted else True
             self._remove_files(noted - {PAGES})

@@ -25,6 +25,7 @@ from pkn_protocol.records.model import (
 from pkn_protocol.sync.sums import REFUSED_AHEAD_MS, record_period
 from pkn_protocol.text.sketch import Sketch
 from pknd.search.index import add_document
+from pknd.store.arrivals import note_arrivals
 from pknd.store.erasure import erasure_needed
 from pknd.store.floors import Floor, floor_of
 from pknd.store.removal import remove_records
@@ -261,6 +262,7 @@ def _add_item(
     sketch: Sketch | None,
 ) -> None:
     rowid = place.rowid
+    note_arrivals(db, [rowid])
     if place.head:
         add_document(db, rowid, record, public=place.scope == PUBLIC_SCOPE, sketch=sketch)
     else:

@@ -8,7 +8,7 @@ from sqlite_utils.migrations import Migrations
 from pkn_protocol.records.codec import decode_record
 from pknd.search.index import NewDocument, add_documents
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with each migration: an older program refuses a home that a newer one has written."""
 APPLICATION_ID = 0x706B6E31
 MIGRATIONS = Migrations("pkn")
@@ -197,3 +197,35 @@ def runs_of_postings(db: Database) -> None:
             db.conn,
             [NewDocument(rowid, decode_record(block), bool(public)) for rowid, block, public in rows],
         )
+
+
+_NEWS = (
+    # Items that came and were not looked at for news. The number is never given twice.
+    """CREATE TABLE arrival (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE
+    )""",
+    "CREATE INDEX arrival_record ON arrival(record)",
+    # seq is that of the arrival. reason: absent where it is news for what it matches alone.
+    """CREATE TABLE news (
+        seq INTEGER PRIMARY KEY,
+        record INTEGER NOT NULL UNIQUE REFERENCES record(rowid) ON DELETE CASCADE, reason TEXT
+    )""",
+    """CREATE TABLE watch (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        query TEXT NOT NULL, tags TEXT NOT NULL, author BLOB, kind TEXT, since INTEGER,
+        made INTEGER NOT NULL, after INTEGER NOT NULL
+    )""",
+    """CREATE TABLE watch_match (
+        watch INTEGER NOT NULL REFERENCES watch(number) ON DELETE CASCADE,
+        record INTEGER NOT NULL REFERENCES record(rowid) ON DELETE CASCADE, PRIMARY KEY (watch, record)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX watch_match_record ON watch_match(record)",
+)
+
+
+@MIGRATIONS(name="0004_news")
+def news(db: Database) -> None:
+    """What came from now on and was not looked at, and saved questions; what is here already is no news."""
+    for statement in _NEWS:
+        db.execute(statement)

@@ -18,6 +18,7 @@ from typing import TypeVar
 from pkn_protocol.control.status import LogLevel
 from pknd import log
 from pknd.search import index
+from pknd.store.arrivals import ArrivalFeed
 from pknd.store.backups import backup_is_due, make_backup, remove_unfinished_backups
 from pknd.store.database import DATABASE_NAME, open_database, open_reader
 from pknd.store.erasure import IDLE_SECONDS, Eraser
@@ -49,6 +50,7 @@ class Store:
         self._eraser = Eraser(connection, self.path, self.files, self._readers)
         self._eraser.erase(however_large=False)
         self.rows = RowFeed(connection)
+        self.arrivals = ArrivalFeed(connection)
         self._writer = GroupWriter(
             connection,
             self.path,
@@ -143,6 +145,7 @@ class Store:
     def _close(self) -> None:
         self._writer.close()
         self._readers.close()
+        self.files.close()
         self._connection.close()
 
     def _back_up(self) -> Path:
@@ -154,6 +157,7 @@ class Store:
 
     def _committed(self) -> float | None:
         self.rows.after_commit()
+        self.arrivals.after_commit()
         return IDLE_SECONDS if self._eraser.is_due or not index.is_tidy(self._connection) else None
 
     def _when_idle(self) -> float | None:

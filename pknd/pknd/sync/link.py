@@ -9,10 +9,15 @@ from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.channel.handshake import PeerAuthenticated
 from pkn_protocol.channel.messages import Message
 from pkn_protocol.records.ids import Cid
+from pknd.channel.receiving import Receiving
 
 
 class LinkClosed(Exception):
     """The connection ended before the reply came."""
+
+
+class SourceBusy(LinkClosed):
+    """The peer gives no further block at the moment."""
 
 
 class PeerLink(Protocol):
@@ -51,6 +56,15 @@ class PeerLink(Protocol):
 
         Raises:
             LinkClosed: the transfer broke off. BadBlock: what came is not the block.
+        """
+
+    async def receive_block(self, cid: Cid, into: Receiving) -> bool:
+        """Complete a block whose beginning may be there already, checked against its CID; False where the
+        peer does not give it. What has come stays in `into` when it fails or is cancelled.
+
+        Raises:
+            LinkClosed: the transfer broke off (SourceBusy: the peer gives us enough). BadBlock: what came is
+                not the block. OSError: of `into`.
         """
 
     async def close(self, code: CloseCode, reason: str) -> None: ...

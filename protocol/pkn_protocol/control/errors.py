@@ -23,14 +23,17 @@ class ErrorCode(StrEnum):
     NO_SUCH_PERSON = "no-such-person"
     NO_SUCH_PEER = "no-such-peer"
     NO_SUCH_SETTING = "no-such-setting"
+    NO_SUCH_WATCH = "no-such-watch"
     NO_PAYLOAD = "no-payload"  # the item has no content beyond its summary
     WRONG_METHOD = "wrong-method"
     AMBIGUOUS = "ambiguous"  # candidates are listed
     CONFLICT = "conflict"  # the state does not allow it (e.g. the author's secret was removed already)
+    TOO_MANY = "too-many"  # of what is kept; the message says how many there may be
     RETRACTED = "retracted"  # the item was retracted by its author
     TOO_LARGE = "too-large"
     NOT_THIS_HOST = "not-this-host"  # whoever answered at the address is not the device asked for
     UNREACHABLE = "unreachable"  # nobody online holds the content, or the address does not answer
+    BAD_RANGE = "bad-range"  # no byte of the content lies in the range that was asked for
     NO_ROOM = "no-room"  # max_disk or the volume is full; both figures are in the message
     STORE_DAMAGED = "store-damaged"
     BUSY = "busy"  # still starting, stopping, or too many requests at once
@@ -51,10 +54,12 @@ HTTP_STATUS: Mapping[str, int] = {
     ErrorCode.NO_SUCH_PERSON: HTTPStatus.NOT_FOUND,
     ErrorCode.NO_SUCH_PEER: HTTPStatus.NOT_FOUND,
     ErrorCode.NO_SUCH_SETTING: HTTPStatus.NOT_FOUND,
+    ErrorCode.NO_SUCH_WATCH: HTTPStatus.NOT_FOUND,
     ErrorCode.NO_PAYLOAD: HTTPStatus.NOT_FOUND,
     ErrorCode.WRONG_METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
     ErrorCode.AMBIGUOUS: HTTPStatus.CONFLICT,
     ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
+    ErrorCode.TOO_MANY: HTTPStatus.CONFLICT,
     ErrorCode.RETRACTED: HTTPStatus.GONE,
     ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -63,6 +68,7 @@ HTTP_STATUS: Mapping[str, int] = {
     ErrorCode.UNREACHABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     ErrorCode.TIMED_OUT: HTTPStatus.GATEWAY_TIMEOUT,
+    ErrorCode.BAD_RANGE: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     ErrorCode.NO_ROOM: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 

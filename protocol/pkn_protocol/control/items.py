@@ -195,3 +195,13 @@ class Tags:
     """Most used first."""
 
     tags: tuple[TagCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSummary:
+    """The end of a fetch: whether the content of `size` bytes is here now, and how many of them, sealed ones
+    counted as they are stored."""
+
+    complete: bool
+    size: int
+    here: int

@@ -24,7 +24,8 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryRequest:
-    """`query` as typed: words, "a phrase", -without; `since` in ms since the epoch."""
+    """`query` as typed: words, "a phrase", -without; `since` in ms since the epoch. `each`: copies and
+    cuttings of one text are results of their own."""
 
     query: str
     tags: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class QueryRequest:
     limit: int = DEFAULT_HITS
     scope: Scope = Scope.HORIZON
     explain: bool = False
+    each: bool = False
     timeout_ms: int = DEFAULT_TIMEOUT_MS
 
 
@@ -46,19 +48,40 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant(ItemSummary):
+    """Another item with the same text as a hit: `likeness` is same, near-duplicate or cutting."""
+
+    score: float
+    likeness: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit(ItemSummary):
-    """`explain` holds the factors of the score by name, when asked for."""
+    """`explain` holds the factors of the score by name, when asked for; their product is the score.
+    `variants` are other matches that are the same text, best first."""
 
     score: float
     passage: str | None = None
     marks: tuple[Mark, ...] = ()
     explain: Mapping[str, float] | None = None
+    variants: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A `word` that nothing here has, in its normal form; what may have been meant `instead`, as it was
+    written in one of so many `documents`."""
+
+    word: str
+    instead: str
+    documents: int
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """`complete`: all who were asked answered before the deadline, and no more would change the top. `hint`
-    says why nothing was found, where the question itself is the reason."""
+    says why nothing was found, where the question itself is the reason; `did_you_mean`, in the final result
+    alone, what may have been meant by words that nothing has."""
 
     query: str
     complete: bool
@@ -68,3 +91,4 @@ class QueryResult:
     elapsed_ms: float
     hits: tuple[Hit, ...]
     hint: str = ""
+    did_you_mean: tuple[Suggestion, ...] = ()

@@ -20,8 +20,9 @@ class Status:
     """`id` is the person's did:key, `device` 64 hexadecimal digits, `listen` addresses as HOST:PORT.
 
     `author_secret_on_disk`: the author's secret still lies on this machine (`pkn identity recovery-words`
-    takes it away). `fetching` says how far it is with what peers hold and this machine lacks; None when that
-    is nothing. `held_bytes` is what is held for others with all indexes, `max_disk_bytes` its ceiling.
+    takes it away). `fetching` says how far it is with what peers hold and this machine lacks; None when
+    that is nothing. `news` counts items that are news. `held_bytes` is what is held for others with all
+    indexes, `max_disk_bytes` its ceiling.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Status:
     max_disk_bytes: int
     pid: int
     fetching: Fetching | None = None
+    news: int = 0
 
 
 @dataclass(frozen=True, slots=True)

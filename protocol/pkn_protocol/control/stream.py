@@ -1,7 +1,7 @@
 """The lines of the streaming routes: one JSON object a line, told apart by `event`.
 
 A stream ends with exactly one `summary`, `final` or `error` line; a stream that ends without one was cut
-off. Log entries come bare (`LogEntry`), because a log has no end.
+off. News and matches have no end; log entries come bare (`LogEntry`) as well.
 """
 
 from __future__ import annotations
@@ -15,13 +15,20 @@ class StreamEvent(StrEnum):
     FINAL = "final"  # {"event", "result": QueryResult}
     SUMMARY = "summary"  # {"event", "summary": ImportSummary | VerifySummary}
     ERROR = "error"  # {"event", "error": ErrorBody}
+    WATCHING = "watching"  # {"event"}: whatever is stored from now on is looked at
+    MATCH = "match"  # {"event", "match": WatchMatch}
+    MISSED = "missed"  # {"event", "missed": how many matches found no room, since nobody read}
+    NEWS = "news"  # {"event", "news": News that came}
 
 
-# The key under which each event carries its shape.
+# The key under which each event carries its shape; `watching` says nothing but that it is so.
 STREAM_KEY: dict[StreamEvent, str] = {
     StreamEvent.PROGRESS: "progress",
     StreamEvent.SNAPSHOT: "result",
     StreamEvent.FINAL: "result",
     StreamEvent.SUMMARY: "summary",
     StreamEvent.ERROR: "error",
+    StreamEvent.MATCH: "match",
+    StreamEvent.MISSED: "missed",
+    StreamEvent.NEWS: "news",
 }

@@ -79,10 +79,16 @@ def text_score(record: Record, query: Query, statistics: Statistics) -> float | 
     language). Whether these words follow one another only the text can say.
     """
     terms = terms_of(record)
-    if any(best_class(term, terms.classes) is not None for term in query.excluded):
-        return None
     lang = getattr(record.body, "lang", None) or ""
-    if any(best_class(term, terms.classes) is None for term in query.required_in(lang)):
+    if not has_words(query, terms, lang):
         return None
-    score = bm25([best_class(term, terms.classes) for term in query.terms], terms.length, statistics)
-    return score if score > 0 else None
+    return bm25([best_class(term, terms.classes) for term in query.terms], terms.length, statistics)
+
+
+def has_words(query: Query, terms: Terms, lang: str) -> bool:
+    """Whether a document of these terms, in this language, matches by its words alone: see `text_score`."""
+    return (
+        any(best_class(term, terms.classes) is not None for term in query.terms)
+        and all(best_class(term, terms.classes) is None for term in query.excluded)
+        and all(best_class(term, terms.classes) is not None for term in query.required_in(lang))
+    )

@@ -36,6 +36,8 @@ _LAST_FACTOR = 2.0
 """While answers still change the top, an overdue peer is waited for so many times its patience."""
 _SETTLED_ANSWERS = 2
 """So many answers in a row that change nothing, and those that are overdue are not waited for."""
+_MOST_SETTLED = 4
+"""Where answers keep changing the top, so many in a row must not before nobody more is asked."""
 _MOST_SEEN = 4096
 
 
@@ -131,7 +133,7 @@ class FanOut:
     _took: list[tuple[float, float]] = field(default_factory=list)
     """Of each answer the time, and the round trip to its sender."""
     _unchanged: int = 0
-    _surprised: bool = False
+    _changes: int = 0
     _parts: int = 1
 
     def start(self, candidates: Iterable[Candidate], now: float) -> list[Effect]:
@@ -162,7 +164,7 @@ class FanOut:
             self.scores[cid] = max(score, self.scores.get(cid, 0.0))
             self.sources.setdefault(cid, set()).add(device)
         changed = self.top() != before
-        self._surprised |= changed
+        self._changes += changed
         self._unchanged = 0 if changed else self._unchanged + 1
         effects: list[Effect] = [TopChanged()] if changed else []
         return effects + self._go_on(now)
@@ -231,13 +233,23 @@ class FanOut:
         on_time = sum(now < self._due(asked) for asked in self._waited_for())
         failed = sum(asked.state is _State.FAILED for asked in self._asked.values())
         if self._unchanged >= _SETTLED_ANSWERS:
-            self._waiting = [candidate for candidate in self._waiting if candidate.unknown]
+            self._waiting = [candidate for candidate in self._waiting if self._may_be_worth_it(candidate)]
         while self._waiting and on_time < AT_ONCE and len(self._asked) - failed < self.budget.nodes:
             candidate = self._waiting.pop(0)
             self._asked[candidate.device] = _Asked(candidate, now)
             on_time += 1
             effects.append(AskPeer(candidate.device, self.budget.divided(self._parts)))
         return effects
+
+    def _may_be_worth_it(self, candidate: Candidate) -> bool:
+        """Whether somebody may still change the top, now that answers no longer do."""
+        if candidate.distance is None:
+            # Strangers answer with their own things alone, whatever others have said.
+            return candidate.unknown
+        # People around hold much the same. The oftener answers have brought something, the more is missing
+        # here; and while the top is not full, whatever is missing would stand in it.
+        enough = self._unchanged >= min(_SETTLED_ANSWERS + self._changes, _MOST_SETTLED)
+        return candidate.unknown and not (enough and len(self.scores) >= self.limit)
 
     def _is_settled(self, waited_for: list[_Asked]) -> bool:
         """Whether those who are overdue may be left out."""
@@ -253,7 +265,7 @@ class FanOut:
 
     def _may_surprise(self, asked: _Asked) -> bool:
         # An answer that changed the top shows that not all summaries have arrived.
-        return asked.candidate.unknown or self._surprised
+        return asked.candidate.unknown or self._changes > 0
 
     def _due(self, asked: _Asked) -> float:
         """When a peer is overdue."""

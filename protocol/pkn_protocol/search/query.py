@@ -14,6 +14,10 @@ MOST_TERMS = 64
 """Terms to score and to exclude together; each costs a look into the index of everybody who is asked."""
 
 
+_PARTICLES = frozenset("がでとにのはへもやを")
+_HIRAGANA = ("\u3041", "\u309f")
+
+
 class BadQuery(ValueError):
     """A query that cannot be asked; the text says what to do."""
 
@@ -149,6 +153,15 @@ def _parts(text: str) -> Iterator[tuple[str, bool, bool]]:
         place = end
 
 
+def _joins_words(bigram: str) -> bool:
+    """Whether a pair of Japanese characters is a particle beside the end or the beginning of a word: it says
+    how words are joined, and is rare enough in texts to outweigh the words."""
+    return len(bigram) == 2 and any(
+        one in _PARTICLES and not _HIRAGANA[0] <= other <= _HIRAGANA[1]
+        for one, other in ((bigram[0], bigram[1]), (bigram[1], bigram[0]))
+    )
+
+
 def _terms(words: list[str], langs: Collection[str]) -> tuple[Term, ...]:
     """The terms of words in order; a word that was typed twice is two terms, and so counts twice."""
     found: list[Term] = []
@@ -156,7 +169,9 @@ def _terms(words: list[str], langs: Collection[str]) -> tuple[Term, ...]:
         # Items in a language without a stemmer are found by the word as it is.
         by_lang = [analyse(word, lang) for lang in (*sorted(langs), "")]
         # A word of a script without spaces is as many terms as it has bigrams, others are one.
-        for place in range(max(map(len, by_lang))):
+        places = range(max(map(len, by_lang)))
+        telling = [place for place in places if not _joins_words(word[place : place + 2])]
+        for place in telling if len(places) > 1 and telling else places:
             stems = frozenset(stems[place] for stems in by_lang if len(stems) > place)
             found.append(Term(word, stems))
     return tuple(found)

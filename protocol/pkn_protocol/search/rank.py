@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pkn_protocol.records.model import Item, Record
 from pkn_protocol.trust.graph import HANDED_ON
 
 DAY_MS = 86_400_000
@@ -14,14 +15,16 @@ DAY_MS = 86_400_000
 class Weights:
     """By distance (a stranger has None), and how much of a score age can take away at most.
 
-    `crowd`: so many people a voucher may lift to the full factor of their distance; of more, each gets a part
-    of what lifts them above strangers.
+    `claim`: what a stranger's summary counts that claims a long text nobody here has seen. `crowd`: so many
+    people a voucher may lift to the full factor of their distance; of more, each gets a part of what lifts
+    them above strangers.
     """
 
     distance: Mapping[int | None, float] = field(
         default_factory=lambda: {0: 1.0, 1: 1.0, 2: 0.9, 3: 0.8, None: 0.6}
     )
-    crowd: int = 8
+    claim: float = 0.001
+    crowd: float = 8.0
     age_share: float = 0.1
     half_life_days: float = 365.0
 
@@ -31,6 +34,8 @@ class Weights:
         return max(self.distance.values())
 
 
+MUCH_STEMS = 256
+"""Distinct stems of some two pages of text."""
 DEFAULT_WEIGHTS = Weights()
 _AGELESS = frozenset({"page", "file"})
 
@@ -43,10 +48,11 @@ class Rank:
     distance: float
     crowd: float
     freshness: float
+    claim: float = 1.0
 
     @property
     def score(self) -> float:
-        return self.text * self.distance * self.crowd * self.freshness
+        return self.text * self.distance * self.crowd * self.freshness * self.claim
 
     def explained(self) -> dict[str, float]:
         """The factors by name; their product is the score."""
@@ -55,6 +61,7 @@ class Rank:
             "distance": self.distance,
             "crowd": self.crowd,
             "freshness": self.freshness,
+            "claim": self.claim,
         }
 
 
@@ -67,18 +74,28 @@ def rank(
     received: int,
     now: int,
     weight: float | None = None,
+    claimed_long: bool = False,
     weights: Weights = DEFAULT_WEIGHTS,
 ) -> Rank:
     """The rank of a hit; times in ms. Age counts from the earlier of claimed and first-seen time, and not at
     all for pages and files. `weight` is the author's in the graph (`trust.graph.weights`), where it is known.
+    `claimed_long`: the reader trusts somebody, and a stranger's summary claims a long text that is not here.
     """
     by_distance = weights.distance.get(distance, weights.distance[None])
     crowd = _crowd(by_distance, distance, weight, weights)
+    claim = weights.claim if claimed_long and distance is None else 1.0
     if kind in _AGELESS:
-        return Rank(text, by_distance, crowd, 1.0)
+        return Rank(text, by_distance, crowd, 1.0, claim)
     days = max(0, now - min(claimed, received)) / DAY_MS
     fresh = 1.0 - weights.age_share * (1.0 - 0.5 ** (days / weights.half_life_days))
-    return Rank(text, by_distance, crowd, fresh)
+    return Rank(text, by_distance, crowd, fresh, claim)
+
+
+def claims_much(record: Record) -> bool:
+    """Whether a sketch says that a text has more stems than a page: what a list of frequent words would say
+    too, and no reader can tell before the text is there."""
+    sketch = record.body.sketch if isinstance(record.body, Item) else None
+    return sketch is not None and int.from_bytes(sketch[2:4], "big") > MUCH_STEMS
 
 
 def _crowd(by_distance: float, distance: int | None, weight: float | None, weights: Weights) -> float:

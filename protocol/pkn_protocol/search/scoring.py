@@ -26,6 +26,12 @@ class Statistics:
         """The inverse document frequency of each term: positive, whatever figures a peer sends."""
         return tuple(log(1 + (max(self.documents, df) - df + 0.5) / (df + 0.5)) for df in self.frequencies)
 
+    def as_told(self) -> Statistics:
+        """What others are told: counts with their leading bits, the mean as a whole number."""
+        return Statistics(
+            rounded(self.documents), float(round(self.mean_length)), tuple(map(rounded, self.frequencies))
+        )
+
 
 def rounded(number: int) -> int:
     """A count with its four leading bits: enough for scores, too little to tell what a peer holds."""

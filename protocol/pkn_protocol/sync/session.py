@@ -278,8 +278,7 @@ class Session:
 
     def circles_changed(self, now: int) -> None:
         self._prove(now)
-        # What the other side has shown may prove more, now that other keys are known.
-        self._verify(None)
+        self._verify()
         self._go_on(now)
 
     def dropped(self, now: int) -> None:
@@ -345,7 +344,8 @@ class Session:
                     if self._wanting.peer.number > 1:
                         self._comparing.set_due()
             case m.Circles():
-                self._verify(message)
+                self._wanting.shown(message)
+                self._verify()
             case m.Grants():
                 self._asked += 1
                 self.out.append(OpenGrants(self.conn, message.blocks))
@@ -389,8 +389,8 @@ class Session:
             self._prove_at = now + PROVE_EVERY_MS
             self._say(proofs)
 
-    def _verify(self, shown: m.Circles | None) -> None:
-        if self._wanting.verify(shown, self._shared.circles):
+    def _verify(self) -> None:
+        if self._wanting.verify(self._shared.circles):
             self._comparing.wants_changed()
             self._comparing.set_due()
 

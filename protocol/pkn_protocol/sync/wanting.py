@@ -46,7 +46,7 @@ class Wanting:
         self.peer = PeerWant()
         self.proven: frozenset[bytes] = frozenset()
         self._shown: tuple[bytes, ...] = ()
-        self._seen: frozenset[bytes] = frozenset()
+        self._shown_there: frozenset[bytes] = frozenset()
         self._owners: Mapping[bytes, AuthorId] = {}
         self._refused: dict[RowName, frozenset[Cid]] = {}
         self._refused_count = 0
@@ -100,18 +100,18 @@ class Wanting:
         """What was shown last; None: nothing was."""
         return CirclesShown(self._shown[:MOST_PROOFS]) if self._shown else None
 
-    def verify(self, shown: CirclesShown | None, circles: Circles) -> bool:
-        """Whether the other side has proven a membership that it had not. None: what it showed last, now that
-        other keys are known here."""
+    def shown(self, proofs: CirclesShown) -> None:
+        """What the other side shows. It is kept: it may prove an epoch whose key comes here only later."""
+        self._shown_there = frozenset(proofs.proofs)
+
+    def verify(self, circles: Circles) -> bool:
+        """Whether what the other side has shown proves a membership that was not proven before."""
         role = SERVER if self._meeting.outbound else CLIENT
-        if shown is not None:
-            self._seen = frozenset(shown.proofs)
-        proofs = self._seen
         proven = {
             tag
             for tag, circle in circles.items()
             if tag not in self.proven
-            and membership_proof(circle.key, self._meeting.transcript, role) in proofs
+            and membership_proof(circle.key, self._meeting.transcript, role) in self._shown_there
         }
         self.proven |= proven
         self._owners = {tag: circles[tag].owner for tag in self.proven if tag in circles}

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.handshake import PeerAuthenticated
@@ -70,7 +69,6 @@ class Party:
         limits: Limits | None = None,
         versions: tuple[int, int] = (1, 1),
         near: bool = True,
-        partials: Path | None = None,
         device_key: Ed25519Key | None = None,
         author_key: Ed25519Key | None = None,
     ) -> None:
@@ -99,7 +97,6 @@ class Party:
             clock=time.monotonic,
             versions=versions,
             limits=limits,
-            partials=partials,
             handlers=Handlers(
                 serve=self._serve,
                 request=lambda link, message: self.answer(link, message),

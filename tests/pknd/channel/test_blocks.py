@@ -12,15 +12,16 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from pkn_protocol.records.ids import Cid, cid_text, raw_cid
+from pkn_protocol.records.ids import cid_text, raw_cid
 from pkn_protocol.records.walk import BadBlock
 from pknd.channel.blocks import parse_token, token_text
 from pknd.channel.budgets import ArrivalBudgets
-from pknd.channel.bulk import BulkClient, Source
+from pknd.channel.bulk import BulkClient
 from pknd.channel.limits import Limits
-from pknd.channel.partials import Partials
+from pknd.channel.pinned import Source
 from pknd.channel.tls import client_context, make_certificate, server_context
-from pknd.sync.link import LinkClosed
+from pknd.store.partials import Partials
+from pknd.sync.link import LinkClosed, SourceBusy
 from tests.pknd.channel.conftest import PartyFactory
 from tests.pknd.channel.party import LOOPBACK, Party, Randomness, key_of
 
@@ -220,18 +221,24 @@ def rest(block: bytes, start: int) -> Callable[..., None]:
 
 @contextlib.asynccontextmanager
 async def fetching(
-    *answers: Callable[..., None], partials: Path | None = None
+    *answers: Callable[..., None], partials: Path | None = None, most_bytes: int = MOST
 ) -> AsyncIterator[tuple[FalseServer, Callable[..., Awaitable[bytes | None]]]]:
-    """A server with these answers, and how to fetch from it."""
+    """A server with these answers, and how to fetch from it: into memory, or over a file in `partials`."""
     context, digest = server_of("bruno")
     limits = replace(Limits(), bulk_read_seconds=0.5)
-    client = BulkClient(limits, Partials(partials) if partials is not None else None)
+    client = BulkClient(limits)
     async with false_server(context) as server:
         server.answers += answers
         source = Source(LOOPBACK, server.port, digest, TOKEN)
 
-        async def fetch(cid: Cid = CID, most_bytes: int = MOST, *, alive: bool = True) -> bytes | None:
-            return await client.fetch(source, cid, most_bytes=most_bytes, alive=lambda: alive)
+        async def fetch(*, alive: bool = True) -> bytes | None:
+            if partials is None:
+                return await client.fetch(source, CID, most_bytes=most_bytes, alive=lambda: alive)
+            into = Partials(partials).open(CID, most_bytes=MOST)
+            try:
+                return into.path.read_bytes() if await client.receive(source, CID, into) else None
+            finally:
+                into.close()
 
         try:
             yield server, fetch
@@ -275,24 +282,53 @@ async def test_a_transfer_that_breaks_off_goes_on_where_it_stopped() -> None:
 async def test_a_transfer_goes_on_in_a_later_run_from_what_was_kept(tmp_path: Path) -> None:
     async with fetching(whole(BLOCK, cut=300_000), partials=tmp_path / "p") as (_, fetch):
         with pytest.raises(LinkClosed, match="broke off"):
-            await fetch(alive=False)
+            await fetch()
     async with fetching(rest(BLOCK, 300_000), partials=tmp_path / "p") as (server, fetch):
         assert await fetch() == BLOCK
         assert b"Range: bytes=300000-" in server.received
-    assert list((tmp_path / "p").iterdir()) == []
+
+
+async def test_a_block_that_came_in_full_before_a_crash_is_not_asked_for_again(tmp_path: Path) -> None:
+    (tmp_path / cid_text(CID)).write_bytes(BLOCK)
+    async with fetching(partials=tmp_path) as (server, fetch):
+        assert await fetch() == BLOCK
+        assert bytes(server.received) == b""
 
 
 async def test_a_wrong_beginning_is_forgotten_and_its_successor_not_blamed(tmp_path: Path) -> None:
-    Partials(tmp_path).save(CID, bytes(200_000))
+    (tmp_path / cid_text(CID)).write_bytes(bytes(200_000))
     async with fetching(rest(BLOCK, 200_000), whole(BLOCK), partials=tmp_path) as (_, fetch):
         assert await fetch() == BLOCK
 
 
+async def test_after_a_wrong_beginning_a_wrong_block_is_the_senders_fault(tmp_path: Path) -> None:
+    (tmp_path / cid_text(CID)).write_bytes(bytes(200_000))
+    wrong = BLOCK[:-1] + b"x"
+    async with fetching(rest(BLOCK, 200_000), whole(wrong), partials=tmp_path) as (_, fetch):
+        with pytest.raises(BadBlock):
+            await fetch()
+
+
 async def test_a_beginning_longer_than_the_block_is_forgotten(tmp_path: Path) -> None:
-    Partials(tmp_path).save(CID, bytes(200_000))
+    (tmp_path / cid_text(CID)).write_bytes(bytes(MOST + 1))
+    async with fetching(whole(BLOCK), partials=tmp_path) as (server, fetch):
+        assert await fetch() == BLOCK
+        assert b"Range" not in server.received
+
+
+async def test_a_beginning_that_the_sender_finds_too_long_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / cid_text(CID)).write_bytes(bytes(200_000))
     beyond = answer("416 Range Not Satisfiable", "Content-Length: 0", b"")
     async with fetching(beyond, whole(BLOCK), partials=tmp_path) as (_, fetch):
+        with pytest.raises(LinkClosed, match="beyond"):
+            await fetch()
         assert await fetch() == BLOCK
+
+
+async def test_a_sender_that_has_given_enough_is_not_at_fault(tmp_path: Path) -> None:
+    async with fetching(answer("429 Too Many Requests", "Content-Length: 0", b"")) as (_, fetch):
+        with pytest.raises(SourceBusy):
+            await fetch()
 
 
 @pytest.mark.parametrize(
@@ -312,6 +348,26 @@ async def test_what_is_not_the_block_is_the_senders_fault(bad: Callable[..., Non
             await fetch()
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        answer("200 OK", "X: " + "x" * 20_000, b""),
+        answer("200 OK", "\r\n".join(f"X-{number}: {'x' * 900}" for number in range(30)), b""),
+        answer("100 Continue\r\n\r\nHTTP/1.1 " * 900 + "200 OK", "", b""),
+        answer("200 OK", "Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
+        answer("200 OK", "Content-Encoding: gzip\r\nContent-Length: 3", b"abc"),
+        answer("two hundred", "", b""),
+        lambda writer, request: writer.write(b"\x00\xff" * 20_000),
+    ],
+    ids=["long header", "many headers", "endless beginnings", "chunks", "compressed", "no status", "no HTTP"],
+)
+async def test_what_is_no_answer_of_the_protocol_is_not_read_on(bad: Callable[..., None]) -> None:
+    async with fetching(bad) as (server, fetch):
+        with pytest.raises(LinkClosed, match="blocks cannot be had"):
+            await fetch()
+        assert server.received.count(b"GET ") == 1
+
+
 async def test_a_sender_that_falls_silent_is_given_up() -> None:
     stopped = asyncio.Event()
 
@@ -320,22 +376,62 @@ async def test_a_sender_that_falls_silent_is_given_up() -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
             await stopped.wait()
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            closed.release()
 
+    closed = asyncio.Semaphore(0)
+    limits = replace(Limits(), bulk_read_seconds=0.1)
     context, digest = server_of("bruno")
     listening = await asyncio.start_server(Silent().serve, LOOPBACK, 0, ssl=context)
     port = listening.sockets[0].getsockname()[1]
-    client = BulkClient(replace(Limits(), bulk_read_seconds=0.1))
+    client = BulkClient(limits)
     with pytest.raises(LinkClosed, match="nothing came"):
         await client.fetch(Source(LOOPBACK, port, digest, TOKEN), CID, most_bytes=MOST, alive=lambda: True)
     await client.close()
     stopped.set()
     listening.close()
+    for _ in range(limits.bulk_tries):
+        await closed.acquire()
 
 
 def test_only_so_many_beginnings_are_kept(tmp_path: Path) -> None:
     partials = Partials(tmp_path)
     for number in range(80):
-        partials.save(raw_cid(bytes([number])), bytes(70_000))
-    partials.save(CID, b"short")
+        kept = partials.open(raw_cid(bytes([number])), most_bytes=MOST)
+        kept.begin()
+        kept.take(memoryview(bytes(70_000)))
+        kept.close()
+    partials.trim()
     assert len(list(tmp_path.iterdir())) == 64
-    assert partials.load(CID, MOST) == b""
+
+
+def test_a_short_beginning_is_not_worth_a_file(tmp_path: Path) -> None:
+    short = Partials(tmp_path).open(CID, most_bytes=MOST)
+    short.begin()
+    short.take(memoryview(b"short"))
+    short.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_who_fetch_the_same_block_do_not_write_into_one_file(tmp_path: Path) -> None:
+    partials = Partials(tmp_path)
+    one, other = partials.open(CID, most_bytes=MOST), partials.open(CID, most_bytes=MOST)
+    for file in (one, other):
+        file.begin()
+        file.take(memoryview(BLOCK[:100_000]))
+    for file in (one, other):
+        file.take(memoryview(BLOCK[100_000:]))
+        assert file.is_block(CID)
+        file.close()
+    assert partials.open(CID, most_bytes=MOST).path == one.path
+
+
+def test_a_beginning_is_gone_on_with_by_the_next_who_opens_it(tmp_path: Path) -> None:
+    partials = Partials(tmp_path)
+    for end in (100_000, MOST):
+        file = partials.open(CID, most_bytes=MOST)
+        file.begin()
+        file.take(memoryview(BLOCK[file.length : end]))
+        file.close()
+    assert (file.had, file.is_block(CID)) == (100_000, True)

@@ -12,7 +12,8 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
-from pkn_protocol.control.items import Published, PublishRequest
+from pkn_protocol.control.items import FetchSummary, Published, PublishRequest
+from pkn_protocol.control.news import News, Seen, Watch, WatchMatch, WatchRequest
 from pkn_protocol.control.people import ConnectRequest, Peer, Person, Trust
 from pkn_protocol.control.query import QueryRequest, QueryResult
 from pkn_protocol.control.status import LogLevel, Status
@@ -97,11 +98,19 @@ class ScriptedServices:
         self._script.asked.append(wanted)
         return ItemList(())
 
-    async def payload(self, ref: str, *, timeout_s: float) -> PayloadContent:
+    async def payload(
+        self, ref: str, *, timeout_s: float, first: int = 0, last: int | None = None
+    ) -> PayloadContent:
         self._script.asked.append((ref, timeout_s))
+        size = self._script.content_size
         return PayloadContent(
-            self._script.media_type, self._script.content_size, "naïve\r\n.txt", self._chunks()
+            self._script.media_type, size, "naïve\r\n.txt", self._chunks(), first, last or size
         )
+
+    async def fetch(self, ref: str, *, timeout_s: float) -> AsyncGenerator[Progress | FetchSummary, None]:
+        self._script.asked.append((ref, timeout_s))
+        yield Progress(1, 5, "notes")
+        yield FetchSummary(True, 5, 5)
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         for step, chunk in enumerate(self._script.content):
@@ -124,6 +133,37 @@ class ScriptedServices:
         yield QueryUpdate(QueryResult(request.query, False, 1, 1, 0, 0.5, ()), final=False)
         await self._script.pause()
         yield QueryUpdate(QueryResult(request.query, True, 1, 1, 1, 2.5, ()), final=True)
+
+    async def news(self, *, limit: int, bundled: bool) -> News:
+        self._script.asked.append(("news", limit, bundled))
+        return News((), 0, 0, 0)
+
+    async def follow(self, *, limit: int, bundled: bool) -> AsyncGenerator[News, None]:
+        self._script.asked.append(("follow", limit, bundled))
+        try:
+            yield News((), 0, 0, 0)
+            await self._script.pause()
+            yield News((), 0, 0, 9)
+        finally:
+            self._script.ended.set()
+
+    async def seen(self, upto: int) -> Seen:
+        self._script.asked.append(upto)
+        return Seen(0, 1)
+
+    async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMatch | int | None, None]:
+        self._script.asked.append(request)
+        self._script.fail_at(0)
+        yield None
+        yield 3
+
+    async def save(self, name: str, request: WatchRequest) -> Watch:
+        self._script.asked.append((name, request))
+        return Watch(name, request.query, (), None, None, None, None, 1, 0)
+
+    async def remove(self, name: str) -> Watch:
+        self._script.asked.append(name)
+        raise DomainError("no-such-watch", f"there is no saved question {name}", "pkn watch list")
 
     async def connect(self, request: ConnectRequest) -> Peer:
         await self._script.pause()
@@ -165,6 +205,7 @@ def services(script: Script, home: Home) -> Services:
         work=every,
         query=every,
         discovering=every,
+        news=every,
         people=every,
         peers=every,
         config=ConfigFile(home.config, {}),

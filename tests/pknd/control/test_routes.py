@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from pkn_protocol.control.items import PublishRequest
+from pkn_protocol.control.news import WatchRequest
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.control.summaries import Kind, ListFilter
 from pkn_protocol.control.work import ImportRequest
@@ -66,6 +67,12 @@ async def test_a_petname_with_a_slash_and_spaces_is_one_reference(server: Server
         ("POST", "/v1/items", b'{"path": "/a", "text": "x"}', 400, "bad-request"),
         ("POST", "/v1/import", b'{"paths": []}', 400, "bad-request"),
         ("POST", "/v1/query", b'{"query": "x", "limit": 0}', 400, "bad-request"),
+        ("GET", "/v1/news?limit=1001", None, 400, "bad-request"),
+        ("GET", "/v1/news?bundle=yes", None, 400, "bad-request"),
+        ("POST", "/v1/news/seen", b'{"upto": -1}', 400, "bad-request"),
+        ("POST", "/v1/news/seen", b"{}", 400, "bad-request"),
+        ("POST", "/v1/watch", b'{"words": "x"}', 400, "bad-request"),
+        ("PUT", "/v1/watches/%0a", b'{"query": "x"}', 400, "bad-reference"),
         ("GET", "/v1/items?limit=0", None, 400, "bad-request"),
         ("GET", "/v1/items?limit=1&limit=2", None, 400, "bad-request"),
         ("GET", "/v1/items?kin=note", None, 400, "bad-request"),
@@ -255,3 +262,37 @@ async def test_a_setting_is_changed_shown_and_put_back(server: Server) -> None:
 async def test_shutdown_is_answered_and_passed_on(server: Server) -> None:
     assert (await server.call("POST", "/v1/shutdown"))[1]["stopping"] is True
     assert server.script.stopped.is_set()
+
+
+async def test_news_are_asked_for_followed_and_marked(server: Server) -> None:
+    await server.call("GET", "/v1/news")
+    await server.call("GET", "/v1/news?limit=7&bundle=0")
+    assert (await server.call("POST", "/v1/news/seen", json={"upto": 7}))[0] == 200
+    assert server.script.asked == [("news", 100, True), ("news", 7, False), 7]
+    async with server.client.get("http://pkn/v1/news?follow=1") as answer:
+        lines = [json.loads(line) async for line in answer.content]
+    assert [(line["event"], line["news"]["upto"]) for line in lines] == [("news", 0), ("news", 9)]
+
+
+async def test_who_follows_no_longer_is_not_told_on(server: Server) -> None:
+    server.script.held = asyncio.Event()
+    async with server.client.get("http://pkn/v1/news?follow=1") as answer:
+        await answer.content.readline()
+    async with asyncio.timeout(10):
+        await server.script.ended.wait()
+
+
+async def test_a_watch_begins_with_a_line_that_says_so(server: Server) -> None:
+    async with server.client.post("http://pkn/v1/watch", json={"query": "drag", "tags": ["a"]}) as answer:
+        lines = [json.loads(line) async for line in answer.content]
+    assert lines == [{"event": "watching"}, {"event": "missed", "missed": 3}]
+    assert server.script.asked == [WatchRequest("drag", ("a",))]
+    server.script.raises = DomainError("bad-query", "there is no word to look for")
+    assert (await server.call("POST", "/v1/watch", json={"query": "-drag"}))[0] == 400
+
+
+async def test_a_name_of_a_saved_question_may_have_spaces(server: Server) -> None:
+    status, body = await server.call("PUT", "/v1/watches/my%20layers%2F2", json={"query": "drag"})
+    assert (status, body["name"]) == (201, "my layers/2")
+    status, body = await server.call("DELETE", "/v1/watches/x")
+    assert (status, body["error"]["code"]) == (404, "no-such-watch")

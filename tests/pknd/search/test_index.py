@@ -170,3 +170,11 @@ async def test_what_was_forgotten_is_taken_out_when_nothing_else_is_written(
         assert len(matches) == 1
     finally:
         await store.close()
+
+
+def test_a_document_without_a_word_to_find_it_by_is_stored_in_an_empty_index(
+    db: sqlite3.Connection, anna: Person
+) -> None:
+    anna.join(db)
+    assert ingest(db, anna.note("The"), now=NOW).status == "added"
+    assert index.collection(db, public_only=True).documents == 1

@@ -219,7 +219,7 @@ def test_a_peers_figures_come_from_public_summaries_alone_and_are_rounded(
     epoch = EpochKey(bytes(32))
     secret = anna.record("note", Item("Secret wing", lang="en"), audience="trusted")
     ingest(db, anna.sealed(secret, epoch), inner=secret, now=NOW)
-    statistics = statistics_of(db, parse_query("wing secret", {"en"}))
+    statistics = statistics_of(db, parse_query("wing secret", {"en"})).as_told()
     assert statistics.frequencies == (32, 0)
     assert (statistics.documents, collection(db, public_only=False).documents) == (32, 36)
     assert "Secret wing" in titles(find(db, "secret"))

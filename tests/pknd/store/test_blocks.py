@@ -21,8 +21,9 @@ from pknd.store.blocks import (
     missing_payloads,
     put_block,
     put_own_file,
-    records_using,
+    scopes_using,
     set_complete,
+    use_blocks,
 )
 from pknd.store.files import BlockFiles
 from pknd.store.ingest import ingest
@@ -154,10 +155,12 @@ def test_who_may_see_one_of_its_items_may_have_a_block(
     cid = raw_cid(block)
     row = with_payload(db, anna, cid, len(block))
     put_block(db, files, cid, block, record=row)
-    assert records_using(db, cid) == [(row, anna.author, b"")]
+    assert scopes_using(db, cid) == {b""}
     other = with_payload(db, bruno, cid, len(block))
-    assert {use[0] for use in records_using(db, cid)} == {row, other}
-    assert records_using(db, raw_cid(b"another")) == []
+    db.execute("UPDATE record SET scope = ? WHERE rowid = ?", (b"a circle", other))
+    assert use_blocks(db, [cid, raw_cid(b"another")], record=other) == {cid}
+    assert scopes_using(db, cid) == {b"", b"a circle"}
+    assert scopes_using(db, raw_cid(b"another")) == set()
 
 
 def test_missing_contents_are_named_newest_first_and_only_small_ones_of_those_asked_for(

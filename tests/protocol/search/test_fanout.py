@@ -237,6 +237,29 @@ def test_once_settled_nobody_is_asked_whose_summaries_are_here() -> None:
     assert len(play(FanOut(10, {cid(1): 1.0}), strangers, delays).asked) == 30
 
 
+def test_once_the_top_is_full_and_settled_people_around_are_asked_no_more_and_strangers_are() -> None:
+    full = {cid(number): 50.0 for number in range(10)}
+    delays = {device(number): 5.0 + number for number in range(30)}
+    around = [peer(number, unknown=True) for number in range(30)]
+    assert len(play(FanOut(10, dict(full)), around, delays).asked) < 12
+    strangers = [peer(number, unknown=True, distance=None) for number in range(30)]
+    assert len(play(FanOut(10, dict(full)), strangers, delays).asked) == 30
+
+
+def test_the_oftener_answers_bring_something_the_more_are_asked() -> None:
+    full = {cid(number): 50.0 for number in range(10)}
+    delays = {device(number): 5.0 + number for number in range(30)}
+    around = [peer(number, unknown=True) for number in range(30)]
+
+    def asked(bringing: int) -> int:
+        answers = {device(number): {cid(100 + number): 60.0 + number} for number in range(bringing)}
+        return len(play(FanOut(10, dict(full)), around, delays, answers).asked)
+
+    numbers = [asked(bringing) for bringing in (0, 1, 3, 6, 12)]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] < 30
+
+
 def test_answers_merge_by_id_with_their_sources_and_the_best_score() -> None:
     fan = FanOut(2, {cid(1): 3.0})
     fan.start([peer(1), peer(2)], 0.0)

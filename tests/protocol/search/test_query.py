@@ -115,3 +115,11 @@ def test_any_text_is_a_query_or_a_typed_error(text: str) -> None:
         assert 1 <= len(query.terms) <= MOST_TERMS
         assert all(term.stems for term in query.terms)
         assert all(phrase for phrase in query.phrases)
+
+
+def test_japanese_particles_between_words_are_no_terms_of_their_own() -> None:
+    stems = [term.stems for term in parse_query("梅酒を作る", {"ja"}).terms]
+    assert stems == [frozenset(analyse(word, "ja")) for word in ("梅酒", "作る")]
+    alone = parse_query("をは", {"ja"})
+    assert [term.word for term in alone.terms] == ["をは"]
+    assert len(parse_query("酒を", {"ja"}).terms) == 1

@@ -285,6 +285,25 @@ def test_of_a_circle_only_who_proves_its_key_gets_anything() -> None:
     assert all(not one.facts.scope for one in cat.store.entries.values())
 
 
+def test_a_member_who_learns_the_key_during_the_connection_gives_back_what_its_owner_lost() -> None:
+    world = World()
+    ann, ben = friends(world, "Ann", "Ben")
+    ours, theirs = world.connect(ann, ben)
+    world.run(1_000)
+    key = EpochKey(bytes(range(32)))
+    circle = {key.tag: Circle(key, ann.author)}
+    ann.knows(circle)
+    world.run(1_000)
+    # Ann's proof came to Ben before the key did.
+    assert not ben.machine.may_see(theirs.id, key.tag)
+    ben.knows(circle)
+    secret = ann.publish(scope=key.tag)
+    assert world.run(5_000, until=lambda: secret in ben.store.entries)
+    assert ben.machine.may_see(theirs.id, key.tag) and ann.machine.may_see(ours.id, key.tag)
+    ann.forget(secret)
+    assert world.run(2 * MINUTE, until=lambda: secret in ann.store.entries)
+
+
 def test_what_one_side_refuses_is_left_out_of_the_sums_of_the_connection() -> None:
     world = World()
     ann, ben = friends(world, "Ann", "Ben")

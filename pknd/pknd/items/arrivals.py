@@ -1,0 +1,123 @@
+"""Blocks that came and are to be kept: many share one sync and one transaction.
+
+While a group is on its way to the disk the next one gathers: a slow disk is waited for less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from pkn_protocol.records.ids import Cid
+from pknd.environment import Environment
+from pknd.store.blocks import put_block, put_files
+from pknd.store.failures import translated
+from pknd.store.partials import PartialFile
+from pknd.store.records import get_row
+
+_MOST_IN_GROUP = 8
+"""8 MiB: enough to share a transaction, little enough that a new record's sync waits not long behind it."""
+MOST_WAITING = 12
+"""Files that came in full and are open; beyond this nothing new is fetched until the disk has caught up."""
+
+
+class ItemGone(Exception):
+    """The item was retracted or forgotten while its content came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A verified block, in memory or in a file under another name."""
+
+    cid: Cid
+    block: bytes | PartialFile
+
+    @property
+    def size(self) -> int:
+        return len(self.block) if isinstance(self.block, bytes) else self.block.length
+
+
+class Keeper:
+    """Keeps the blocks of one record. `kept` is told of each group that is on disk, and of blocks that were
+    lost on the way there."""
+
+    def __init__(
+        self,
+        env: Environment,
+        record: int,
+        kept: Callable[[Sequence[Arrival], Sequence[Cid]], Awaitable[None]],
+    ) -> None:
+        self._env = env
+        self._record = record
+        self._kept = kept
+        self._waiting: list[Arrival] = []
+        self._group: list[Arrival] = []
+        self._came = asyncio.Event()
+
+    @property
+    def cids(self) -> set[Cid]:
+        """Blocks that came and are not on disk yet."""
+        return {arrival.cid for arrival in (*self._waiting, *self._group)}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) + len(self._group) >= MOST_WAITING
+
+    def put(self, arrival: Arrival) -> None:
+        self._waiting.append(arrival)
+        self._came.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises ItemGone, DiskFull."""
+        while True:
+            await self._came.wait()
+            self._group = self._waiting[:_MOST_IN_GROUP]
+            del self._waiting[:_MOST_IN_GROUP]
+            if not self._waiting:
+                self._came.clear()
+            if self._group:
+                kept = await self._keep(self._group)
+                lost = [arrival.cid for arrival in self._group if arrival.cid not in kept]
+                whole, self._group = [a for a in self._group if a.cid in kept], []
+                await self._kept(whole, lost)
+
+    def close(self) -> None:
+        """Let go of what was not kept; it stays as a beginning that is complete."""
+        for arrival in (*self._waiting, *self._group):
+            if isinstance(arrival.block, PartialFile):
+                arrival.block.close()
+
+    async def _keep(self, group: Sequence[Arrival]) -> set[Cid]:
+        await asyncio.to_thread(self._adopt, group)
+        store, record = self._env.store, self._record
+
+        def work(db: sqlite3.Connection) -> set[Cid]:
+            if get_row(db, record) is None:
+                raise ItemGone
+            kept = set(
+                put_files(
+                    db,
+                    store.files,
+                    [(a.cid, a.size) for a in group if isinstance(a.block, PartialFile)],
+                    record=record,
+                )
+            )
+            for arrival in group:
+                if isinstance(arrival.block, bytes):
+                    put_block(db, store.files, arrival.cid, arrival.block, record=record)
+                    kept.add(arrival.cid)
+            return kept
+
+        return await store.write(work)
+
+    def _adopt(self, group: Sequence[Arrival]) -> None:
+        files = self._env.store.files
+        blocks = [(a.cid, a.block) for a in group if isinstance(a.block, PartialFile)]
+        try:
+            files.adopt(blocks)
+        except OSError as error:
+            raise translated(error, self._env.store.path) from error
+        for _, block in blocks:
+            block.close()

@@ -1,0 +1,358 @@
+"""One payload on its way here: from everybody who has parts of it, each kept as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pkn_protocol.bulk.schedule import Ask, Fetch, GiveUp, Loss, Schedule
+from pkn_protocol.channel import messages as m
+from pkn_protocol.channel.errors import CloseCode
+from pkn_protocol.control.status import LogLevel
+from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.model import Payload
+from pkn_protocol.records.payload import BLOCK_BYTES, stored_size
+from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock, check_length
+from pknd import log
+from pknd.environment import Environment
+from pknd.items.arrivals import Arrival, Keeper
+from pknd.items.content import missing_block
+from pknd.store.blocks import (
+    IN_ROW_BYTES,
+    bytes_used,
+    count_used,
+    get_block,
+    held_blocks,
+    set_complete,
+    use_blocks,
+)
+from pknd.store.failures import translated
+from pknd.store.partials import PartialFile
+from pknd.sync.link import LinkClosed, PeerLink, SourceBusy
+
+WINDOW = 256
+"""Blocks that are looked for at a time: one question of `have`."""
+PATIENCE_S = 30.0
+"""When nobody who is here has what is missing, though something came: a daemon that restarts is back then."""
+_TICK_S = 0.25
+_HAVE_S = 10.0
+_AUTHOR_FIRST, _OTHERS = 0.0, 1.0
+
+
+@dataclass(slots=True)
+class _Fetching:
+    task: asyncio.Task[None]
+    size: int
+    into: PartialFile | None = None
+    given_up: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """Counts what has changed, for those who wait for the next change."""
+
+    count: int = 0
+    _event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self) -> None:
+        self.count += 1
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    async def since(self, count: int) -> None:
+        """Until there has been a change after that count."""
+        while self.count == count:
+            await self._event.wait()
+
+
+class Download:
+    """`run` once. `done` and `total` count stored bytes, those included that an earlier run has left here."""
+
+    def __init__(
+        self,
+        env: Environment,
+        links: Callable[[], Sequence[PeerLink]],
+        record: int,
+        author: AuthorId,
+        payload: Payload,
+    ) -> None:
+        self.done = 0
+        self.total = stored_size(payload.size, sealed=payload.key is not None)
+        self.changes = Changes()
+        self._env = env
+        self._links = links
+        self._record = record
+        self._author = author
+        self._payload = payload
+        self._focus = 0
+        self._walk: PayloadWalk
+        self._schedule: Schedule[PeerLink] = Schedule()
+        self._keeper = Keeper(env, record, self._on_kept)
+        self._met: set[PeerLink] = set()
+        self._missing: set[Cid] = set()
+        self._fetching: dict[tuple[PeerLink, Cid], _Fetching] = {}
+        self._wake = asyncio.Event()
+        self._fetched = 0
+        self._look_round_at = 0.0
+        self._window: dict[Cid, WantedBlock] = {}
+        self._window_moved = True
+        self._stuck_since: float | None = None
+        self._failure: BaseException | None = None
+
+    def look_again(self) -> None:
+        """Somebody new is connected."""
+        self._look_round_at = 0.0
+        self._wake.set()
+
+    def read_at(self, stored: int) -> None:
+        """A reader waits at that stored byte: what follows it comes first."""
+        if stored != self._focus:
+            self._focus = stored
+            self._window_moved = True
+            self._wake.set()
+
+    async def run(self) -> bool:
+        """Whether the payload is here now.
+
+        Raises:
+            BadManifest: its author's tree is invalid. ItemGone. DiskFull.
+        """
+        self._walk = PayloadWalk(self._payload)
+        self.done = await self._env.store.read(lambda db: bytes_used(db, self._record))
+        self.changes.tell()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                keeping = tasks.create_task(self._keeper.run())
+                complete = await self._work(tasks)
+                keeping.cancel()
+                for fetching in self._fetching.values():
+                    fetching.task.cancel()
+        except* Exception as group:
+            raise _first(group) from None
+        finally:
+            self._keeper.close()
+            await asyncio.to_thread(self._env.store.files.partials.trim)
+            self.changes.tell()
+        return complete
+
+    async def _work(self, tasks: asyncio.TaskGroup) -> bool:
+        while True:
+            self._wake.clear()
+            if self._failure is not None:
+                raise self._failure
+            await self._look_at_disk()
+            if self._walk.wanted is None and not self._keeper.cids:
+                if await self._complete():
+                    return True
+                self._begin_anew()
+                continue
+            now = self._env.monotonic()
+            if now >= self._look_round_at:
+                self._look_round_at = now + _TICK_S
+                self._meet()
+                self._tell_progress(now)
+            if not self._keeper.is_full:
+                for effect in self._schedule.next(now):
+                    self._do(effect, tasks)
+            if self._is_stuck(now):
+                return False
+            try:
+                async with asyncio.timeout(_TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether it has been hopeless for too long."""
+        if self._fetching or self._keeper.cids or not self._schedule.is_hopeless(now):
+            self._stuck_since = None
+            return False
+        if self._stuck_since is None:
+            self._stuck_since = now
+        return now - self._stuck_since >= (PATIENCE_S if self._fetched else 0.0)
+
+    async def _look_at_disk(self) -> None:
+        """Pass over what is here already, until the window holds only what is missing."""
+        if not self._window_moved:
+            return
+        self._window_moved = False
+        while True:
+            ahead = self._walk.ahead(WINDOW, begin=self._focus)
+            coming = self._keeper.cids
+            unseen = [one for one in ahead if one.cid not in self._missing and one.cid not in coming]
+            if not unseen:
+                break
+            await self._pass_over(unseen)
+        self._window = {one.cid: one for one in ahead if one.cid not in coming}
+        self._schedule.want([(one.cid, one.stored if one.level == 0 else 0) for one in self._window.values()])
+
+    async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
+        files, record = self._env.store.files, self._record
+
+        def work(db: sqlite3.Connection) -> tuple[dict[Cid, bool], dict[Cid, bytes]]:
+            held = held_blocks(db, {one.cid for one in unseen}, record=record)
+            manifests = {}
+            for one in unseen:
+                if one.level and one.cid in held and (block := get_block(db, files, one.cid)) is not None:
+                    manifests[one.cid] = block
+            return held, manifests
+
+        held, manifests = await self._env.store.read(work)
+        if unused := [cid for cid, used in held.items() if not used]:
+            await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
+        for one in unseen:
+            if one.level and one.cid in manifests:
+                self._walk.chunks_below(manifests[one.cid], one)
+            elif one.level == 0 and one.cid in held:
+                self._walk.pass_over(one)
+            else:
+                self._missing.add(one.cid)
+
+    async def _complete(self) -> bool:
+        """Note that all is here, if it is: retention may have taken something away meanwhile."""
+        files, record, payload = self._env.store.files, self._record, self._payload
+
+        def look(db: sqlite3.Connection) -> int | None:
+            return None if missing_block(db, files, payload) is not None else count_used(db, record)
+
+        count = await self._env.store.read(look)
+
+        def work(db: sqlite3.Connection) -> bool:
+            if count is None or count_used(db, record) != count:
+                return False
+            set_complete(db, record)
+            return True
+
+        return await self._env.store.write(work)
+
+    def _begin_anew(self) -> None:
+        self._walk = PayloadWalk(self._payload)
+        self._missing.clear()
+        self._window_moved = True
+
+    def _meet(self) -> None:
+        links = set(self._links())
+        for link in self._met - links:
+            self._schedule.leave(link)
+        self._met &= links
+        # Up to one block it is cheaper to try than to ask.
+        assumed = self.total <= BLOCK_BYTES
+        for link in links - self._met:
+            first = _AUTHOR_FIRST if link.peer.author == self._author else _OTHERS
+            self._schedule.join(
+                link, preference=first + min(link.rtt_ms or 0.0, 5000.0) / 10_000, assumed=assumed
+            )
+            self._met.add(link)
+
+    def _tell_progress(self, now: float) -> None:
+        for (link, cid), fetching in self._fetching.items():
+            if fetching.into is not None:
+                self._schedule.moved(link, cid, max(0, fetching.into.length - fetching.into.had), now)
+
+    def _do(
+        self, effect: Ask[PeerLink] | Fetch[PeerLink] | GiveUp[PeerLink], tasks: asyncio.TaskGroup
+    ) -> None:
+        match effect:
+            case Ask():
+                tasks.create_task(self._ask(effect.source, effect.cids))
+            case Fetch():
+                wanted = self._window[effect.cid]
+                task = tasks.create_task(self._fetch(effect.source, wanted))
+                self._fetching[effect.source, effect.cid] = _Fetching(task, wanted.stored)
+            case GiveUp():
+                if (fetching := self._fetching.get((effect.source, effect.cid))) is not None:
+                    fetching.given_up = True
+                    fetching.task.cancel()
+
+    async def _ask(self, link: PeerLink, cids: tuple[Cid, ...]) -> None:
+        held: Sequence[bool] = ()
+        try:
+            reply = await link.request(m.Have(cids), timeout_s=_HAVE_S)
+            if isinstance(reply, m.Holds):
+                held = [bool(one) for one in reply.held]
+        except (LinkClosed, TimeoutError) as error:
+            log.event("fetch.unanswered", LogLevel.DEBUG, device=_name(link), error=str(error))
+        self._schedule.told(link, cids, held, self._env.monotonic())
+        self._wake.set()
+
+    async def _fetch(self, link: PeerLink, wanted: WantedBlock) -> None:
+        """Fetch one block, and tell the schedule what became of it."""
+        key = link, wanted.cid
+        loss: Loss | None = Loss.BROKEN
+        try:
+            loss = await self._from(link, wanted)
+        except asyncio.CancelledError:
+            if not self._fetching[key].given_up:
+                raise
+            loss = Loss.GIVEN_UP
+        except SourceBusy:
+            loss = Loss.BUSY
+        except LinkClosed as error:
+            # The connection may be gone with it.
+            self._look_round_at = 0.0
+            log.event("fetch.broken", LogLevel.DEBUG, device=_name(link), error=str(error))
+        except BadBlock as error:
+            await link.close(CloseCode.BAD_RECORD, str(error))
+            self._schedule.leave(link)
+        except OSError as error:
+            self._failure = translated(error, self._env.store.path)
+        finally:
+            del self._fetching[key]
+        if loss is not None:
+            self._schedule.lost(link, wanted.cid, loss, self._env.monotonic())
+        self._wake.set()
+
+    async def _from(self, link: PeerLink, wanted: WantedBlock) -> Loss | None:
+        """None: it came."""
+        if wanted.most_bytes <= IN_ROW_BYTES:
+            block = await link.fetch_block(wanted.cid, most_bytes=BLOCK_BYTES)
+            if block is None:
+                return Loss.ABSENT
+            self._came(link, Arrival(wanted.cid, block), len(block))
+            return None
+        partials = self._env.store.files.partials
+        into = partials.open(wanted.cid, most_bytes=BLOCK_BYTES)
+        self._fetching[link, wanted.cid].into = into
+        try:
+            if not await link.receive_block(wanted.cid, into):
+                into.close()
+                return Loss.ABSENT
+        except BaseException:
+            into.close()
+            raise
+        self._came(link, Arrival(wanted.cid, into), max(0, into.length - into.had))
+        return None
+
+    def _came(self, link: PeerLink, arrival: Arrival, fetched: int) -> None:
+        self._schedule.came(link, arrival.cid, fetched, self._env.monotonic())
+        self._fetched += fetched
+        self._keeper.put(arrival)
+
+    async def _on_kept(self, kept: Sequence[Arrival], lost: Sequence[Cid]) -> None:
+        """A group is on disk; go below the manifests in it."""
+        sizes = {arrival.cid: arrival for arrival in kept}
+        for one in self._walk.ahead(WINDOW, begin=self._focus):
+            arrival = sizes.get(one.cid)
+            if arrival is None:
+                continue
+            check_length(one, arrival.size)
+            if one.level == 0:
+                self._walk.pass_over(one)
+            elif isinstance(arrival.block, bytes):
+                self._walk.receive(arrival.block, one)
+        self._missing -= sizes.keys()
+        self._window_moved = True
+        self.done = min(self.total, self.done + sum(arrival.size for arrival in kept))
+        self._wake.set()
+        self.changes.tell()
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _name(link: PeerLink) -> str:
+    return link.peer.device.hex()[:16]

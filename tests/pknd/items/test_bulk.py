@@ -1,0 +1,304 @@
+"""Contents from several daemons at once: who gives what, who may not, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.control.items import FetchSummary, PublishRequest, TextState
+from pkn_protocol.control.work import Progress
+from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
+from pknd.daemon import Daemon
+from pknd.errors import DomainError
+from pknd.store.blocks import is_complete
+from pknd.store.records import get
+from tests.e2e.inside import Inside, until
+
+MB = 1024 * 1024
+SIZE = 12 * MB + 345
+PARTS = [(0, 1), (MB - 1, MB + 1), (5 * MB, 7 * MB), (SIZE - 10, SIZE), (SIZE, SIZE + 5)]
+PATIENCE_SECONDS = 60.0
+
+
+def content(seed: str, size: int = SIZE) -> bytes:
+    return hashlib.shake_128(seed.encode()).digest(size)
+
+
+def written(folder: Path, data: bytes, name: str = "film.bin") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+async def trusting(*daemons: Daemon) -> None:
+    for one in daemons:
+        for other in daemons:
+            if one is not other:
+                await one.people.trust(did_key(other.people.view.me), petname=None)
+
+
+async def meet(one: Daemon, other: Daemon) -> None:
+    await one.dial("127.0.0.1", other.network.port, None)
+
+
+async def arrived(inside: Inside, cid: Cid) -> None:
+    def here() -> bool:
+        return inside.env.store.read_now(lambda db: get(db, cid)) is not None
+
+    await until("the record", here)
+
+
+async def published(one: Inside, path: Path, audience: str = "public") -> Cid:
+    made = await one.daemon.items.publish(PublishRequest(path=str(path), audience=audience))
+    return parse_cid(made.id)
+
+
+async def fetched(inside: Inside, cid: Cid) -> FetchSummary:
+    last: Progress | FetchSummary | None = None
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for step in inside.daemon.items.fetch(cid_text(cid), timeout_s=PATIENCE_SECONDS):
+            last = step
+    assert isinstance(last, FetchSummary)
+    return last
+
+
+async def whole(inside: Inside, cid: Cid, **bounds: int) -> bytes:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        got = await inside.daemon.items.payload(cid_text(cid), timeout_s=PATIENCE_SECONDS, **bounds)
+        return b"".join([chunk async for chunk in got.chunks])
+
+
+def bytes_from(inside: Inside, other: Inside) -> int:
+    return inside.daemon.network.links[other.env.keys.device].bytes_in
+
+
+@asynccontextmanager
+async def three(tmp_path: Path) -> AsyncIterator[tuple[Inside, Inside, Inside]]:
+    """Ann, who writes, Ben, and Cat; all know and trust each other."""
+    ann, ben, cat = (Inside(name, tmp_path) for name in ("Ann", "Ben", "Cat"))
+    async with ann.running() as a, ben.running() as b, cat.running() as c:
+        await trusting(a, b, c)
+        await meet(b, a)
+        yield ann, ben, cat
+
+
+async def test_a_content_comes_from_two_holders_at_once_and_is_the_same(tmp_path: Path) -> None:
+    data = content("two holders")
+    async with three(tmp_path) as (ann, ben, cat):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        assert (await fetched(ben, item)).complete
+        await meet(cat.daemon, ann.daemon)
+        await meet(cat.daemon, ben.daemon)
+        await arrived(cat, item)
+        assert (await fetched(cat, item)).complete
+        assert await whole(cat, item) == data
+        assert bytes_from(cat, ann) > MB and bytes_from(cat, ben) > MB
+        assert bytes_from(cat, ann) + bytes_from(cat, ben) < SIZE + MB
+
+
+async def test_who_has_fetched_passes_on_what_the_author_cannot_give_any_more(tmp_path: Path) -> None:
+    data = content("passed on")
+    async with three(tmp_path) as (ann, ben, cat):
+        path = written(tmp_path, data)
+        item = await published(ann, path, "trusted")
+        await until("the sealed one", lambda: bool(ben.env.store.read_now(_items)))
+        item = ben.env.store.read_now(_items)[0]
+        assert await whole(ben, item) == data
+        path.unlink()
+        await meet(cat.daemon, ann.daemon)
+        await meet(cat.daemon, ben.daemon)
+        await arrived(cat, item)
+        assert await whole(cat, item) == data
+        assert bytes_from(cat, ben) > SIZE
+
+
+async def test_a_source_that_lies_is_closed_and_the_others_bring_everything(tmp_path: Path) -> None:
+    data = content("a lie")
+    async with three(tmp_path) as (ann, ben, cat):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        assert (await fetched(ben, item)).complete
+        for start in range(0, SIZE, MB):
+            chunk = data[start : start + MB]
+            ben.daemon.giver._cache[raw_cid(chunk)] = bytes(len(chunk))
+        await meet(cat.daemon, ann.daemon)
+        await meet(cat.daemon, ben.daemon)
+        link = cat.daemon.network.links[ben.env.keys.device]
+        await arrived(cat, item)
+        assert await whole(cat, item) == data
+        await link.wait_over()
+        assert link.ended is not None and link.ended.is_violation
+        assert ann.env.keys.device in cat.daemon.network.links
+
+
+async def test_who_may_not_see_an_item_gets_none_of_its_blocks(tmp_path: Path) -> None:
+    async with three(tmp_path) as (ann, ben, cat):
+        await ann.daemon.people.untrust(did_key(cat.daemon.people.view.me))
+        await published(ann, written(tmp_path, content("not for cat")), "trusted")
+        await until("the sealed one", lambda: bool(ben.env.store.read_now(_items)))
+        [item] = ben.env.store.read_now(_items)
+        await meet(cat.daemon, ann.daemon)
+        assert (await fetched(ben, item)).complete
+        chunks = ben.env.store.read_now(
+            lambda db: [Cid(cid) for (cid,) in db.execute("SELECT cid FROM block WHERE place = 1")]
+        )
+        assert len(chunks) == 12
+        link = cat.daemon.network.links[ann.env.keys.device]
+        for cid in chunks[:3]:
+            assert await link.fetch_block(cid, most_bytes=MB) is None
+        answer = await link.request(m.Have(tuple(chunks)), timeout_s=10)
+        assert answer == m.Holds(bytes(len(chunks)))
+
+
+async def test_a_part_is_had_without_what_lies_before_it(tmp_path: Path) -> None:
+    data = content("a part")
+    async with three(tmp_path) as (ann, ben, _):
+        for audience in ("public", "private"):
+            item = await published(ann, written(tmp_path, data, f"{audience}.bin"), audience)
+            for first, last in [
+                (0, 1),
+                (MB - 1, MB + 1),
+                (5 * MB, 7 * MB),
+                (SIZE - 10, SIZE),
+                (SIZE, SIZE + 5),
+            ]:
+                assert await whole(ann, item, first=first, last=last) == data[first:last]
+            assert await whole(ann, item) == data
+        item = await published(ann, written(tmp_path, data, "public.bin"))
+        await arrived(ben, item)
+        assert await whole(ben, item, first=11 * MB, last=11 * MB + 5) == data[11 * MB : 11 * MB + 5]
+
+
+async def test_a_reader_gets_the_beginning_while_the_rest_comes_and_may_leave(tmp_path: Path) -> None:
+    data = content("a reader", 40 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        got = await ben.daemon.items.payload(cid_text(item), timeout_s=PATIENCE_SECONDS)
+        first = await anext(got.chunks)
+        assert first == data[:MB]
+        await got.chunks.aclose()
+        await until("the fetch to end", lambda: not ben.daemon.fetcher._tasks)
+        assert await whole(ben, item) == data
+        assert bytes_from(ben, ann) < 40 * MB + 6 * MB
+
+
+async def test_a_content_of_equal_chunks_is_one_block(tmp_path: Path) -> None:
+    data = bytes(9 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        assert await whole(ben, item) == data
+        assert bytes_from(ben, ann) < 2 * MB
+
+
+async def test_nothing_is_had_from_nobody_and_that_is_said_soon(tmp_path: Path) -> None:
+    async with three(tmp_path) as (ann, ben, _):
+        path = written(tmp_path, content("gone"))
+        item = await published(ann, path)
+        await arrived(ben, item)
+        path.unlink()
+        assert not (await fetched(ben, item)).complete
+        with pytest.raises(DomainError, match="nobody who is online"):
+            await whole(ben, item)
+
+
+async def test_an_item_that_is_retracted_while_it_comes_leaves_nothing(tmp_path: Path) -> None:
+    data = content("retracted", 40 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        fetch = ben.daemon.items.fetch(cid_text(item), timeout_s=PATIENCE_SECONDS)
+        async for step in fetch:
+            if isinstance(step, Progress) and step.done:
+                break
+        await ann.daemon.items.retract(cid_text(item))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for _ in fetch:
+                continue
+        await until("the record to go", lambda: ben.env.store.read_now(lambda db: get(db, item)) is None)
+        await ben.env.store.erase_traces()
+        await ben.env.store.maintain(now=ben.now())
+        assert [path for path in (ben.folder / "blocks").rglob("*") if path.is_file()] == []
+
+
+async def test_a_text_is_shown_once_it_came(tmp_path: Path) -> None:
+    text = "A long text about tides. " * 100_000
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, text.encode(), "tides.txt"))
+        await arrived(ben, item)
+        detail = await ben.daemon.items.show(cid_text(item), fetch=False, timeout_s=1)
+        assert detail.text_state is TextState.UNREACHABLE
+        assert (await fetched(ben, item)).complete
+        detail = await ben.daemon.items.show(cid_text(item), fetch=False, timeout_s=1)
+        assert detail.text_state is TextState.CUT and detail.text is not None
+        assert text.startswith(detail.text)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.needs("root")
+async def test_a_disk_that_fills_up_on_the_way_says_so_and_the_fetch_goes_on_once_there_is_room(
+    tmp_path: Path, volume: Path
+) -> None:
+    data = content("a full disk")
+    ann, ben = Inside("Ann", tmp_path), Inside("Ben", volume)
+    async with ann.running() as a, ben.running() as b:
+        await trusting(a, b)
+        await meet(b, a)
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        ballast = volume / "ballast"
+        # Taken after it was found that there is room, as others on the volume do.
+        make_room = ben.daemon.retention.make_room
+
+        async def late(size: int) -> None:
+            await make_room(size)
+            room = os.statvfs(volume)
+            ballast.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - 6 * MB)))
+
+        ben.daemon.fetcher._room = _Room(late)
+        with pytest.raises(DomainError, match="no room"):
+            await fetched(ben, item)
+        row = ben.env.store.read_now(lambda db: db.execute("SELECT record FROM payload").fetchone()[0])
+        assert not ben.env.store.read_now(lambda db: is_complete(db, row))
+        ballast.unlink()
+        ben.daemon.fetcher._room = ben.daemon.retention
+        assert await whole(ben, item) == data
+
+
+@dataclass
+class _Room:
+    """Room that goes away between the question and the use of it."""
+
+    late: Callable[[int], Awaitable[None]]
+
+    async def make_room(self, size: int) -> None:
+        await self.late(size)
+
+    async def has_room(self) -> bool:
+        return False
+
+
+def _items(db: sqlite3.Connection) -> list[Cid]:
+    return [Cid(cid) for (cid,) in db.execute("SELECT id FROM record WHERE kind = 'file'")]
