@@ -151,6 +151,7 @@ class Daemon:
             lambda: people.view,
             retention,
             self.sketches.content_came,
+            catching_up=lambda: sync.progress().known > 0,
         )
         people.wire(publisher, changed=self._people_changed, online=self._authors_online)
         sync.on_arrival(self._arrived)

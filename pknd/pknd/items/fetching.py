@@ -27,6 +27,10 @@ BACKGROUND_BYTES = 64 * 1024
 """Texts up to this size are fetched unasked, of authors at this distance and nearer."""
 BACKGROUND_DISTANCE = 2
 BACKGROUND_EVERY_S = 60.0
+LOOK_AGAIN_S = 0.5
+MOST_PUT_OFF_S = 30.0
+"""Records come before the texts that they announce: thousands of requests would hold them up. But not for
+ever, since a peer could say for ever that there is more to come."""
 _BACKGROUND_PATIENCE_S = 30.0
 _BATCH = 32
 _AT_ONCE = 4
@@ -68,7 +72,7 @@ class Fetching:
 
 class Fetcher:
     """One fetch an item at a time; those who want the same item wait for the same fetch. `completed` is told
-    the row of each record whose content came."""
+    the row of each record whose content came; `catching_up`: many records are on their way."""
 
     def __init__(
         self,
@@ -77,12 +81,14 @@ class Fetcher:
         view: Callable[[], PeopleView],
         room: Room,
         completed: Callable[[int], None] = lambda record: None,
+        catching_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._env = env
         self._completed = completed
         self._links = links
         self._view = view
         self._room = room
+        self._catching_up = catching_up
         self._running: dict[int, Fetching] = {}
         self._tasks: set[asyncio.Task[bool]] = set()
         self._wake = asyncio.Event()
@@ -102,8 +108,15 @@ class Fetcher:
             except TimeoutError:
                 pass
             self._wake.clear()
+            await self._records_come_first()
             if self._links() and await self._room.has_room():
                 await self._background()
+
+    async def _records_come_first(self) -> None:
+        for _ in range(round(MOST_PUT_OFF_S / LOOK_AGAIN_S)):
+            if not self._catching_up():
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def fetch(self, held: Held, timeout_s: float) -> bool:
         """Fetch an item's content within so many seconds; whether it is here now. A fetch that takes longer
@@ -201,6 +214,7 @@ class Fetcher:
             async with asyncio.TaskGroup() as tasks:
                 for held in wanted:
                     tasks.create_task(one(held))
+            await self._records_come_first()
             if not await self._room.has_room():
                 return
 
