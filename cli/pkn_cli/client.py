@@ -267,4 +267,6 @@ def _told(error: object) -> Failure:
 
 
 def _too_slow(seconds: float | None) -> Failure:
+    # Without a limit of its own a stream may still wait in vain for the connection.
+    seconds = _CONNECT_SECONDS if seconds is None else seconds
     return Failure("timed-out", f"pknd did not answer within {seconds:.0f} s", "pkn log may say why")

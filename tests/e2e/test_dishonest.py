@@ -9,8 +9,8 @@ from pathlib import Path
 from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import EditRequest, PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
-from pkn_protocol.records.ids import did_key
-from pkn_protocol.records.model import Record, Retraction
+from pkn_protocol.records.ids import cid_text, did_key, raw_cid
+from pkn_protocol.records.model import Payload, Record, Retraction
 from pkn_protocol.text.analysis import analyse
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
@@ -182,3 +182,20 @@ def rows(one: Inside) -> list[int]:
             lambda db: db.execute("SELECT record FROM payload ORDER BY record").fetchall()
         )
     ]
+
+
+async def test_an_item_whose_content_cannot_be_what_it_says_harms_no_query(tmp_path: Path) -> None:
+    ann, liar = Inside("Ann", tmp_path), Liar("liar")
+    # Two mebibytes are not one block: no content has this root.
+    payload = Payload("text/plain", 2 * 1024 * 1024, raw_cid(b"turbulence"))
+    record = liar.note("Turbulence there", time=ann.now() - 1, payload=payload)
+    async with ann.running() as daemon, linked(liar, daemon) as link:
+        await daemon.people.trust(did_key(liar.party.author), petname="liar")
+        await daemon.items.publish(PublishRequest(text="# Turbulence here", audience="public"))
+        await liar.push(link, [record])
+        await taken(ann, record)
+        assert sorted(await titles(daemon, "turbulence")) == ["Turbulence here", "Turbulence there"]
+        assert (await titles(daemon, '"turbulence here"'))[0] == "Turbulence here"
+        shown = await daemon.items.show(cid_text(record.id), fetch=False, timeout_s=5)
+        assert shown.title == "Turbulence there"
+        assert len(await asked(link, number=3)) == 2

@@ -231,3 +231,12 @@ def test_news_are_followed_and_the_text_of_others_is_made_harmless(tmp_path: Pat
                 assert "Red \ufffd[31m and \ufffdgnp.exe" in line
             wait_for("it to count as seen", lambda: peek(ann) == [])
             assert follow.interrupted() == 130
+
+
+def test_the_words_of_a_question_that_is_removed_are_in_no_file_afterwards(tmp_path: Path) -> None:
+    ann = Node("Ann", tmp_path)
+    with running(ann):
+        ann.pkn("watch", "xylotomist", "--save", "mine")
+        assert ann.files_with(b"xylotomist") != []
+        ann.pkn("watch", "remove", "mine")
+        wait_for("the words to be gone", lambda: ann.files_with(b"xylotomist") == [])

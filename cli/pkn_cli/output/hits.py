@@ -13,7 +13,7 @@ from pkn_cli.output.items import author_of, title_of
 from pkn_cli.output.references import distance_name, item_ref
 from pkn_cli.output.terminal import accent, bold, clip, coloured, columns, dim, display_width, prose_columns
 from pkn_protocol.control.people import Trust
-from pkn_protocol.control.query import Hit, Mark, Variant
+from pkn_protocol.control.query import MOST_VARIANTS, Hit, Mark, Variant
 
 _INDENT = "    "
 _SEPARATOR = " · "
@@ -59,7 +59,8 @@ def _variants(variants: Sequence[Variant]) -> str:
     counts = Counter(harmless(one.likeness) for one in variants)
     names = {"same": ("copy", "copies"), "cutting": ("cutting", "cuttings")}
     told = [f"{times} {names.get(name, (name, name + 's'))[times != 1]}" for name, times in counts.items()]
-    return f"also as {', '.join(told)}; --all shows each"
+    more = ", and more" if len(variants) == MOST_VARIANTS else ""
+    return f"also as {', '.join(told)}{more}; --all shows each"
 
 
 def marked_lines(passage: str, marks: Sequence[Mark]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
-from pkn_protocol.records.payload import open_chunk
+from pkn_protocol.records.payload import BadChunk, BadManifest, open_chunk
 from pkn_protocol.records.walk import PayloadWalk, WantedBlock
 from pknd.store.blocks import OriginalChanged, get_block
 from pknd.store.files import BlockFiles
@@ -77,7 +77,8 @@ def read_text(db: sqlite3.Connection, files: BlockFiles, held: Held, *, most: in
         return None
     try:
         data = b"".join(_upto(db, files, item.payload, most))
-    except (LookupError, OriginalChanged):
+    except (LookupError, OriginalChanged, BadManifest, BadChunk):
+        # What the author signed need not fit together: such an item has no text, and does no harm.
         return None
     return data[:most].decode("utf-8", errors="ignore" if len(data) > most else "replace")
 

@@ -220,8 +220,16 @@ class Gatherer:
             # What is kept is shown when its time has come.
             now=lambda key: max(now, came.time) if isinstance(key, int) else now,
             doubted=came.author in view.doubted,
-            text_of=lambda db, one: read_text(db, self._env.store.files, one, most=TEXT_BYTES),
+            text_of=self._text_of,
         )
+
+    def _text_of(self, db: sqlite3.Connection, held: Held) -> str | None:
+        try:
+            return read_text(db, self._env.store.files, held, most=TEXT_BYTES)
+        except OSError as error:
+            # One file that cannot be read must not keep everything behind it from being looked at.
+            log.failure("news.unreadable", error, record=held.rowid)
+            return None
 
     def _reason(
         self, db: sqlite3.Connection, came: Came, me: AuthorId, trusted: frozenset[AuthorId]

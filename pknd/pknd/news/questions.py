@@ -13,7 +13,7 @@ from pkn_protocol.control.query import QueryRequest
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.documents import terms_of, without_sketch
 from pkn_protocol.search.filters import split_filters
-from pkn_protocol.search.query import BadQuery, Query, parse_query
+from pkn_protocol.search.query import BadQuery, EmptyQuery, Query, parse_query
 from pkn_protocol.search.standing import StandingQueries
 from pknd.errors import DomainError
 from pknd.people.view import PeopleView
@@ -48,6 +48,9 @@ def read_question(
         wanted = wanted_by(db, view, asked, typed, now)
         if words or wanted == Filter(now=now):
             parse_query(words, langs)
+    except EmptyQuery as error:
+        message = "only words to leave out: type at least one to look for" if words else str(error)
+        raise DomainError(ErrorCode.BAD_QUERY, message, "as in: pkn watch boundary layer -review") from error
     except BadQuery as error:
         raise DomainError(ErrorCode.BAD_QUERY, str(error), "as in: pkn watch boundary layer") from error
     return words, wanted

@@ -145,7 +145,7 @@ class NewsService:
         view, now = self._view(), self._env.now()
 
         def work(db: sqlite3.Connection) -> Watch:
-            found = find_watch(db, name.strip())
+            found = find_watch(db, " ".join(name.split()))
             if found is None:
                 raise DomainError(
                     ErrorCode.NO_SUCH_WATCH, f"there is no saved question {name}", "pkn watch list shows them"

@@ -7,7 +7,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pkn_protocol.control.query import Hit, Mark, QueryRequest, QueryResult, Suggestion, Variant
+from pkn_protocol.control.query import (
+    MOST_VARIANTS,
+    Hit,
+    Mark,
+    QueryRequest,
+    QueryResult,
+    Suggestion,
+    Variant,
+)
 from pkn_protocol.control.summaries import ItemSummary
 from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.search.documents import best_class, terms_of, without_sketch
@@ -150,7 +158,7 @@ class Results:
                     score=findings.ranks[one.record.id].score,
                     likeness=likeness.value,
                 )
-                for one, likeness in group.variants
+                for one, likeness in group.variants[:MOST_VARIANTS]
             ),
         )
 

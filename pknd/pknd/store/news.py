@@ -51,11 +51,12 @@ class Unseen:
 def put_news(db: sqlite3.Connection, found: Sequence[Found], *, upto: int) -> None:
     """Keep what was found among the arrivals up to `upto`, which are done with."""
     for one in found:
-        # The record may have been retracted, and a question removed, since it was looked at.
+        # The record may have been retracted since it was looked at, its row given to another, and a question
+        # removed.
         db.execute(
             "INSERT OR IGNORE INTO news (seq, record, reason)"
-            " SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM record WHERE rowid = ?)",
-            (one.seq, one.rowid, one.reason, one.rowid),
+            " SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM arrival WHERE seq = ? AND record = ?)",
+            (one.seq, one.rowid, one.reason, one.seq, one.rowid),
         )
         db.executemany(
             "INSERT OR IGNORE INTO watch_match (watch, record) SELECT number, news.record FROM watch, news"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pkn_protocol.records.ids import AuthorId
 from pknd.store.arrivals import last_arrival
+from pknd.store.erasure import erasure_needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def save_watch(db: sqlite3.Connection, watch: SavedWatch) -> None:
 def remove_watch(db: sqlite3.Connection, name: str) -> None:
     """Forget a question, and the news that there were because of it alone."""
     db.execute("DELETE FROM watch WHERE name = ?", (name,))
+    # What somebody wanted to know is nobody's business once they say so: no page and no backup keeps it.
+    erasure_needed(db)
     db.execute(
         "DELETE FROM news WHERE reason IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM watch_match WHERE watch_match.record = news.record)"

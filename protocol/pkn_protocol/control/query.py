@@ -47,6 +47,10 @@ class Mark:
     end: int
 
 
+MOST_VARIANTS = 50
+"""A text that was copied a thousand times makes no answer of megabytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variant(ItemSummary):
     """Another item with the same text as a hit: `likeness` is same, near-duplicate or cutting."""
@@ -58,7 +62,7 @@ class Variant(ItemSummary):
 @dataclass(frozen=True, slots=True)
 class Hit(ItemSummary):
     """`explain` holds the factors of the score by name, when asked for; their product is the score.
-    `variants` are other matches that are the same text, best first."""
+    `variants` are other matches that are the same text, best first, MOST_VARIANTS at most."""
 
     score: float
     passage: str | None = None

@@ -64,7 +64,8 @@ PASSED_OVER_MS = 1000
 MOST_FRUITLESS = 6
 """Doublings: about a minute, when the claims of others have ended."""
 NOT_STORED_MS = 5000
-"""After which it is tried again what could not be written, as when the disk was full."""
+MOST_NOT_STORED_MS = 60_000
+"""After which it is tried again what could not be written, as when the disk was full; doubled each time."""
 _REASON_CHARS = 200
 UNKNOWN_DEVICE = "its device is not known"
 
@@ -97,6 +98,7 @@ class Session:
         self._prove_at: int | None = None
         self._introduced = False
         self._introduce_at: int | None = None
+        self._not_stored = 0
         self._asked = 0
         self._settling = False
         self._compare_again = False
@@ -211,6 +213,7 @@ class Session:
 
     def stored(self, number: int, outcome: Stored, now: int) -> None:
         self._arrivals.stored(number)
+        self._not_stored = 0
         if not self._introduced:
             # A grant is made for devices that are known.
             self._introduced = True
@@ -229,13 +232,15 @@ class Session:
         self._go_on(now)
 
     def not_stored(self, number: int, now: int) -> None:
+        wait = min(NOT_STORED_MS << self._not_stored, MOST_NOT_STORED_MS)
+        self._not_stored = min(self._not_stored + 1, 16)
         self._arrivals.stored(number)
         if not self._introduced:
             # Without its device record nothing of the peer can be taken.
-            self._introduce_at = now + NOT_STORED_MS
+            self._introduce_at = now + wait
         # What had come was lost, and may be fetched of anybody.
         self._shared.claims.clear()
-        self._comparing.set_due(not_before=now + NOT_STORED_MS)
+        self._comparing.set_due(not_before=now + wait)
         self._go_on(now)
 
     def now_held(self, records: Iterable[RecordFacts]) -> bool:

@@ -63,7 +63,7 @@ def test_what_a_full_disk_did_not_take_comes_when_there_is_room_on_the_same_conn
     assert tries <= 12
     ben.disk_full = False
     ann.publish(number=101)
-    assert world.run(20_000, until=lambda: same(ann, ben))
+    assert world.run(70_000, until=lambda: same(ann, ben))
 
 
 def test_two_that_meet_hold_the_same_and_the_next_check_reads_no_store() -> None:
