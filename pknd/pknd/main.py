@@ -18,6 +18,7 @@ from pknd.config_file import ConfigFile
 from pknd.errors import DomainError
 from pknd.home import Home, home_folder, open_home
 from pknd.log import LogFormat
+from pknd.memory import share_one_heap
 from pknd.store.errors import HomeInUse
 from pknd.store.lock import HomeLock
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     """
     given = _parser().parse_args(arguments)
     os.umask(_PRIVATE_UMASK)
+    share_one_heap()
     try:
         home = open_home(home_folder(given.home))
         lock = HomeLock(home.folder)

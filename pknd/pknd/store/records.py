@@ -37,7 +37,7 @@ class Held:
 _COLUMNS = "record.rowid, record.block, record.received, record.head, record.shown, record.scope"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def decoded(block: bytes) -> Record:
     """A record that was checked when it was stored."""
     return decode_record(block)
