@@ -71,6 +71,20 @@ async def introduced(party: Party, daemon: Inside) -> Link:
     return link
 
 
+def holding(party: Party, after: Link | None = None) -> None:
+    """Have a party say, when it is asked, that it has the blocks it gives; not before a link is over."""
+
+    async def answer(link: Link, message: m.Message) -> AsyncIterator[m.Message]:
+        if isinstance(message, m.Have):
+            if after is not None:
+                await after.wait_over()
+            yield m.Holds(bytes(cid in party.blocks for cid in message.cids))
+        else:
+            yield m.Unsupported(type(message).__name__.lower())
+
+    party.answer = answer
+
+
 async def push(party: Party, link: Link, daemon: Inside, *blocks: bytes) -> None:
     key = PairKey.of(party.device_key, daemon.env.keys.device)
     await link.send(m.Push(key.hash(party.author), blocks))
@@ -232,6 +246,7 @@ async def test_a_manifest_that_unfolds_without_bound_is_not_followed(tmp_path: P
         link = await introduced(mallory, daemon)
         record = note("A small payload", payload=Payload("text/plain", 2 * BLOCK_BYTES, below))
         mallory.blocks |= blocks
+        holding(mallory)
         await push(mallory, link, daemon, record.block)
         await until("the record", lambda: record.id in known(daemon))
         status, output, errors = await get(daemon, record)
@@ -252,12 +267,14 @@ async def test_a_false_chunk_costs_its_sender_the_connection_and_the_reader_noth
         record = note("Three chunks", payload=Payload("application/octet-stream", size, root))
         witness.blocks |= blocks
         mallory.blocks |= blocks | {raw_cid(chunks[1]): bytes(BLOCK_BYTES)}
+        holding(mallory)
+        holding(witness, after=link)
         await push(mallory, link, daemon, record.block)
         await until("the record", lambda: record.id in known(daemon))
         status, output, errors = await get(daemon, record)
         assert (status, errors) == (0, "")
         assert output == b"".join(chunks)
         assert await told(link) is CloseCode.BAD_RECORD
-        # The author was asked first, and what it gave before was kept.
+        # The witness said that it has them when the author was cut off; what that gave before was kept.
         assert mallory.heard.blocks[0] == root
         assert raw_cid(chunks[0]) not in witness.heard.blocks
