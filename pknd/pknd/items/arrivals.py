@@ -55,6 +55,8 @@ class Keeper:
         self._waiting: list[Arrival] = []
         self._group: list[Arrival] = []
         self._came = asyncio.Event()
+        self.is_gone = False
+        """The item was: nothing of its content is to stay, not even a beginning."""
 
     @property
     def cids(self) -> set[Cid]:
@@ -84,10 +86,10 @@ class Keeper:
                 await self._kept(whole, lost)
 
     def close(self) -> None:
-        """Let go of what was not kept; it stays as a beginning that is complete."""
+        """Let go of what was not kept; it stays as a beginning that is complete, if the item does."""
         for arrival in (*self._waiting, *self._group):
             if isinstance(arrival.block, PartialFile):
-                arrival.block.close()
+                arrival.block.close(keep=not self.is_gone)
 
     async def _keep(self, group: Sequence[Arrival]) -> set[Cid]:
         await asyncio.to_thread(self._adopt, group)
@@ -95,6 +97,7 @@ class Keeper:
 
         def work(db: sqlite3.Connection) -> set[Cid]:
             if get_row(db, record) is None:
+                self.is_gone = True
                 raise ItemGone
             kept = set(
                 put_files(

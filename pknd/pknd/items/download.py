@@ -320,7 +320,7 @@ class Download:
                 into.close()
                 return Loss.ABSENT
         except BaseException:
-            into.close()
+            into.close(keep=not self._keeper.is_gone)
             raise
         self._came(link, Arrival(wanted.cid, into), max(0, into.length - into.had))
         return None

@@ -20,6 +20,7 @@ from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
+from pknd.store import erasure
 from pknd.store.blocks import is_complete
 from pknd.store.records import get
 from tests.e2e.inside import Inside, until
@@ -231,6 +232,23 @@ async def test_an_item_that_is_retracted_while_it_comes_leaves_nothing(tmp_path:
         await ben.env.store.erase_traces()
         await ben.env.store.maintain(now=ben.now())
         assert [path for path in (ben.folder / "blocks").rglob("*") if path.is_file()] == []
+
+
+async def test_what_is_retracted_elsewhere_does_not_break_what_is_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "AT_ONCE_BYTES", 0)  # as with a large database
+    data = content("not the retracted one", 40 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        others = [await published(ben, written(tmp_path, b"a note", f"{n}.txt")) for n in range(3)]
+        await arrived(ben, item)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for step in ben.daemon.items.fetch(cid_text(item), timeout_s=PATIENCE_SECONDS):
+                if isinstance(step, Progress) and step.done and others:
+                    await ben.daemon.items.retract(cid_text(others.pop()))
+        assert isinstance(step, FetchSummary) and step.complete
+        assert await whole(ben, item) == data
 
 
 async def test_a_text_is_shown_once_it_came(tmp_path: Path) -> None:
