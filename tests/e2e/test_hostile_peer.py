@@ -228,8 +228,46 @@ async def test_a_block_that_is_not_the_one_announced_ends_the_connection(
         assert (status, output) == (1, b"")
         assert errors.count("\n") == 1, errors
         assert await told(link) is CloseCode.BAD_RECORD
-        assert [path for path in (daemon.folder / "blocks").rglob("*") if path.is_file()] == []
+        assert kept(daemon) == []
         assert await is_served(witness, daemon, record)
+
+
+def kept(daemon: Inside) -> list[object]:
+    """Whatever of contents is on the disk."""
+    rows = daemon.env.store.read_now(lambda db: db.execute("SELECT cid FROM block").fetchall())
+    return [*rows, *(path for path in (daemon.folder / "blocks").rglob("*") if path.is_file())]
+
+
+@pytest.mark.parametrize("length", [BLOCK_BYTES, 1000])
+async def test_a_block_whose_length_its_author_has_announced_wrongly_is_never_kept(
+    length: int, tmp_path: Path
+) -> None:
+    block = bytes(length)
+    root = raw_cid(block)
+    async with meeting(tmp_path) as (daemon, mallory, witness):
+        link = await introduced(mallory, daemon)
+        # Shorter than is fetched into memory, and longer.
+        records = [
+            note(f"{size} bytes", payload=Payload("application/octet-stream", size, root), time=TIME + size)
+            for size in (100, BLOCK_BYTES - 1)
+        ]
+        witness.blocks[root] = block
+        await push(mallory, link, daemon, *(record.block for record in records))
+        for record in records:
+            await until("the record", lambda cid=record.id: cid in known(daemon))  # type: ignore[misc]
+            for _ in range(2):
+                status, output, errors = await get(daemon, record)
+                assert (status, output) == (1, b"")
+                assert errors.count("\n") == 1, errors
+            assert kept(daemon) == []
+            # Not the fault of who passes it on.
+            assert await is_served(witness, daemon, record)
+        honest = note("As announced", payload=Payload("application/octet-stream", length, root))
+        await push(mallory, link, daemon, honest.block)
+        await until("the record", lambda: honest.id in known(daemon))
+        assert (await get(daemon, honest))[:2] == (0, block)
+        for record in records:
+            assert (await get(daemon, record))[:2] == (1, b"")
 
 
 async def test_a_manifest_that_unfolds_without_bound_is_not_followed(tmp_path: Path) -> None:
@@ -253,7 +291,7 @@ async def test_a_manifest_that_unfolds_without_bound_is_not_followed(tmp_path: P
         assert (status, output) == (1, b"")
         assert errors.count("\n") == 1, errors
         assert mallory.heard.blocks == [below]
-        assert [path for path in (daemon.folder / "blocks").rglob("*") if path.is_file()] == []
+        assert kept(daemon) == []
         assert await is_served(witness, daemon, record)
 
 

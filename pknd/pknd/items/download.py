@@ -13,14 +13,15 @@ from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Payload
-from pkn_protocol.records.payload import BLOCK_BYTES, stored_size
-from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock, check_length
+from pkn_protocol.records.payload import BLOCK_BYTES, BadManifest, stored_size
+from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock, check_length, check_place
 from pknd import log
 from pknd.environment import Environment
 from pknd.items.arrivals import Arrival, Keeper
 from pknd.items.content import missing_block
 from pknd.store.blocks import (
     IN_ROW_BYTES,
+    HeldBlock,
     bytes_used,
     count_used,
     get_block,
@@ -191,7 +192,7 @@ class Download:
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
         files, record = self._env.store.files, self._record
 
-        def work(db: sqlite3.Connection) -> tuple[dict[Cid, bool], dict[Cid, bytes]]:
+        def work(db: sqlite3.Connection) -> tuple[dict[Cid, HeldBlock], dict[Cid, bytes]]:
             held = held_blocks(db, {one.cid for one in unseen}, record=record)
             manifests = {}
             for one in unseen:
@@ -200,15 +201,17 @@ class Download:
             return held, manifests
 
         held, manifests = await self._env.store.read(work)
-        if unused := [cid for cid, used in held.items() if not used]:
-            await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
         for one in unseen:
             if one.level and one.cid in manifests:
                 self._walk.chunks_below(manifests[one.cid], one)
             elif one.level == 0 and one.cid in held:
+                # Somebody else's item may have brought it, to another place.
+                check_length(one, held[one.cid].size)
                 self._walk.pass_over(one)
             else:
                 self._missing.add(one.cid)
+        if unused := [cid for cid, block in held.items() if not block.is_used]:
+            await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
 
     async def _complete(self) -> bool:
         """Note that all is here, if it is: retention may have taken something away meanwhile."""
@@ -305,11 +308,12 @@ class Download:
         self._wake.set()
 
     async def _from(self, link: PeerLink, wanted: WantedBlock) -> Loss | None:
-        """None: it came."""
+        """None: it came, and can stand in its place."""
         if wanted.most_bytes <= IN_ROW_BYTES:
             block = await link.fetch_block(wanted.cid, most_bytes=BLOCK_BYTES)
             if block is None:
                 return Loss.ABSENT
+            check_place(wanted, block)
             self._came(link, Arrival(wanted.cid, block), len(block))
             return None
         partials = self._env.store.files.partials
@@ -319,6 +323,10 @@ class Download:
             if not await link.receive_block(wanted.cid, into):
                 into.close()
                 return Loss.ABSENT
+            check_length(wanted, into.length)
+        except BadManifest:
+            into.close(keep=False)
+            raise
         except BaseException:
             into.close(keep=not self._keeper.is_gone)
             raise

@@ -90,6 +90,8 @@ class Fetcher:
         self._room = room
         self._catching_up = catching_up
         self._running: dict[int, Fetching] = {}
+        self._invalid: set[int] = set()
+        """Rows of records whose author describes the content wrongly: not to be tried again unasked."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._wake = asyncio.Event()
 
@@ -188,6 +190,7 @@ class Fetcher:
                 self._completed(record)
             return complete
         except BadManifest as error:
+            self._invalid.add(record)
             log.event("fetch.bad_manifest", LogLevel.WARNING, error=str(error))
         except ItemGone:
             log.event("fetch.item_gone", LogLevel.DEBUG)
@@ -196,7 +199,7 @@ class Fetcher:
     async def _background(self) -> None:
         view = self._view()
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
-        tried: set[int] = set()
+        tried = set(self._invalid)
         while True:
             wanted = await self._env.store.read(partial(_short_texts, near=near, tried=frozenset(tried)))
             if not wanted:
