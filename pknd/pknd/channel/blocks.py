@@ -83,9 +83,11 @@ class BlockServer:
 
     async def _refused(self, link: Link, reason: str) -> web.StreamResponse:
         log.event("channel.block_refused", LogLevel.DEBUG, device=link.peer.device.hex()[:16], reason=reason)
-        link.blocks_refused += 1
-        if link.blocks_refused > self._limits.bulk_refusals:
-            await link.close(CloseCode.OVER_BUDGET, reason)
+        if link.blocks_being_given >= self._limits.bulk_at_once:
+            # Its own doing. That others take all places is not.
+            link.blocks_refused += 1
+            if link.blocks_refused > self._limits.bulk_refusals:
+                await link.close(CloseCode.OVER_BUDGET, reason)
         response = plain(429)
         response.headers["Retry-After"] = "1"
         return response

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.records.ids import cid_text, raw_cid
 from pkn_protocol.records.walk import BadBlock
 from pknd.channel.blocks import parse_token, token_text
@@ -151,6 +152,21 @@ async def test_one_peer_has_only_so_many_blocks_at_a_time(make: PartyFactory) ->
     bruno.link_to(ada).blocks_being_given = Limits().bulk_at_once
     async with asking(ada, bruno, cid_text(CID)) as response:
         assert response.status == 429
+
+
+async def test_only_who_asks_for_more_than_its_own_share_is_closed_for_it(make: PartyFactory) -> None:
+    ada, bruno = await linked(make, limits=replace(Limits(), bulk_refusals=2, bulk_in_all=0))
+    link = ada.link_to(bruno)
+    for _ in range(4):
+        async with asking(bruno, ada, cid_text(CID)) as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "1")
+    assert ada.network.links == {bruno.device: link}
+    link.blocks_being_given = Limits().bulk_at_once
+    for _ in range(3):
+        async with asking(bruno, ada, cid_text(CID)) as response:
+            assert response.status == 429
+    await link.wait_over()
+    assert link.ended is not None and link.ended.code is CloseCode.OVER_BUDGET
 
 
 def test_a_token_survives_its_text_form_and_nothing_else_is_one() -> None:
