@@ -94,6 +94,7 @@ class Download:
         self._met: set[PeerLink] = set()
         self._missing: set[Cid] = set()
         self._fetching: dict[tuple[PeerLink, Cid], _Fetching] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._fetched = 0
         self._look_round_at = 0.0
@@ -130,6 +131,8 @@ class Download:
                 keeping.cancel()
                 for fetching in self._fetching.values():
                     fetching.task.cancel()
+                for asking in self._asking:
+                    asking.cancel()
         except* Exception as group:
             raise _first(group) from None
         finally:
@@ -259,7 +262,9 @@ class Download:
     ) -> None:
         match effect:
             case Ask():
-                tasks.create_task(self._ask(effect.source, effect.cids))
+                asking = tasks.create_task(self._ask(effect.source, effect.cids))
+                self._asking.add(asking)
+                asking.add_done_callback(self._asking.discard)
             case Fetch():
                 wanted = self._window[effect.cid]
                 task = tasks.create_task(self._fetch(effect.source, wanted))

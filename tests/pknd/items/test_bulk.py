@@ -18,12 +18,15 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import FetchSummary, PublishRequest, TextState
 from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
+from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
+from pknd.items import download
 from pknd.store import erasure
 from pknd.store.blocks import is_complete
 from pknd.store.records import get
 from tests.e2e.inside import Inside, until
+from tests.pknd.channel.party import LOOPBACK, Party
 
 MB = 1024 * 1024
 SIZE = 12 * MB + 345
@@ -193,6 +196,33 @@ async def test_a_reader_gets_the_beginning_while_the_rest_comes_and_may_leave(tm
         await until("the fetch to end", lambda: not ben.daemon.fetcher._tasks)
         assert await whole(ben, item) == data
         assert bytes_from(ben, ann) < 40 * MB + 6 * MB
+
+
+async def test_who_does_not_answer_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_HAVE_S", 1000.0)
+    silent = Party("silent")
+    asked = asyncio.Event()
+
+    async def never(link: Link, message: m.Message) -> AsyncIterator[m.Message]:
+        if isinstance(message, m.Have):
+            asked.set()
+        await asyncio.Event().wait()
+        yield m.Pong()
+
+    silent.answer = never
+    async with three(tmp_path) as (ann, ben, _):
+        await silent.start()
+        try:
+            await ben.daemon.dial(LOOPBACK, silent.port, None)
+            item = await published(ann, written(tmp_path, content("nobody waits")))
+            await arrived(ben, item)
+            async with asyncio.timeout(20):
+                assert (await fetched(ben, item)).complete
+            assert asked.is_set()
+        finally:
+            await silent.network.stop()
 
 
 async def test_a_content_of_equal_chunks_is_one_block(tmp_path: Path) -> None:
