@@ -82,6 +82,9 @@ class Download:
         self.done = 0
         self.total = stored_size(payload.size, sealed=payload.key is not None)
         self.changes = Changes()
+        self.is_abandoned = False
+        """Nobody waits for it any more: it ends as soon as something would have to be fetched."""
+        self._begun = False
         self._env = env
         self._links = links
         self._record = record
@@ -102,6 +105,11 @@ class Download:
         self._window_moved = True
         self._stuck_since: float | None = None
         self._failure: BaseException | None = None
+
+    @property
+    def has_all(self) -> bool:
+        """Whether nothing is to be fetched that is known of: what came is to be kept, the end to be noted."""
+        return self._begun and not self._window and not self._fetching
 
     def look_again(self) -> None:
         """Somebody new is connected."""
@@ -152,6 +160,8 @@ class Download:
                     return True
                 self._begin_anew()
                 continue
+            if self.is_abandoned and self._window:
+                return False
             now = self._env.monotonic()
             if now >= self._look_round_at:
                 self._look_round_at = now + _TICK_S
@@ -190,6 +200,7 @@ class Download:
                 break
             await self._pass_over(unseen)
         self._window = {one.cid: one for one in ahead if one.cid not in coming}
+        self._begun = True
         self._schedule.want([(one.cid, one.stored if one.level == 0 else 0) for one in self._window.values()])
 
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
@@ -341,6 +352,7 @@ class Download:
     def _came(self, link: PeerLink, arrival: Arrival, fetched: int) -> None:
         self._schedule.came(link, arrival.cid, fetched, self._env.monotonic())
         self._fetched += fetched
+        self._window.pop(arrival.cid, None)
         self._keeper.put(arrival)
 
     async def _on_kept(self, kept: Sequence[Arrival], lost: Sequence[Cid]) -> None:

@@ -137,7 +137,7 @@ class Fetcher:
     @asynccontextmanager
     async def following(self, held: Held) -> AsyncIterator[Fetching | None]:
         """A fetch of an item's content under way; None where it is here. When the last who follow it leave,
-        it ends; what has come is kept."""
+        it ends; what has come is kept, and if that is all, it is noted."""
         if await self._env.store.read(lambda db: is_complete(db, held.rowid)):
             yield None
             return
@@ -145,13 +145,16 @@ class Fetcher:
         if fetching is None:
             raise LookupError("an item without content")
         fetching.followers += 1
+        fetching.download.is_abandoned = False
         try:
             yield fetching
         finally:
             fetching.followers -= 1
             if not fetching.followers and not fetching.goes_on and not fetching.is_over:
-                fetching.task.cancel()
-                self._running.pop(held.rowid, None)
+                fetching.download.is_abandoned = True
+                if not fetching.download.has_all:
+                    fetching.task.cancel()
+                    self._running.pop(held.rowid, None)
 
     async def stop(self) -> None:
         tasks = list(self._tasks)

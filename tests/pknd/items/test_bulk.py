@@ -225,6 +225,28 @@ async def test_who_does_not_answer_does_not_hold_up_the_end(
             await silent.network.stop()
 
 
+async def test_a_reader_who_leaves_with_the_last_byte_leaves_a_content_that_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_left = asyncio.Event()
+    complete = download.Download._complete
+
+    async def late(self: download.Download) -> bool:
+        await has_left.wait()
+        return await complete(self)
+
+    monkeypatch.setattr(download.Download, "_complete", late)
+    data = content("the last byte", 3 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        assert await whole(ben, item) == data
+        has_left.set()
+        await until("the fetch to end", lambda: not ben.daemon.fetcher._tasks)
+        row = ben.env.store.read_now(lambda db: db.execute("SELECT record FROM payload").fetchone()[0])
+        assert ben.env.store.read_now(lambda db: is_complete(db, row))
+
+
 async def test_a_content_of_equal_chunks_is_one_block(tmp_path: Path) -> None:
     data = bytes(9 * MB)
     async with three(tmp_path) as (ann, ben, _):
