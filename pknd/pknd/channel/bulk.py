@@ -19,7 +19,7 @@ from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.payload import BLOCK_BYTES
 from pkn_protocol.records.walk import BadBlock
 from pknd import log
-from pknd.background import background_threads
+from pknd.background import background_threads, over
 from pknd.channel.blocks import token_text
 from pknd.channel.limits import PIECE_BYTES, Limits
 from pknd.channel.pinned import BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
@@ -103,7 +103,7 @@ class BulkClient:
             if not ended.done():
                 transfer.abort()
                 # Cancelled or not: `into` is the thread's until it ends, which is at once now.
-                await _over(ended)
+                await over(ended)
             if not ended.cancelled():
                 ended.exception()
 
@@ -276,15 +276,3 @@ def _buffer() -> bytearray:
     if buffer is None:
         buffer = _local.buffer = bytearray(PIECE_BYTES)
     return buffer
-
-
-async def _over(ended: asyncio.Future[bool]) -> None:
-    """Wait for an end that is near, whoever cancels meanwhile."""
-    cancelled = False
-    while not ended.done():
-        try:
-            await asyncio.wait((ended,))
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError

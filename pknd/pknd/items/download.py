@@ -144,7 +144,7 @@ class Download:
         except* Exception as group:
             raise _first(group) from None
         finally:
-            self._keeper.close()
+            await self._keeper.close()
             await asyncio.to_thread(self._env.store.files.partials.trim)
             self.changes.tell()
         return complete

@@ -7,6 +7,7 @@ import hashlib
 import os
 import sqlite3
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pknd.errors import DomainError
 from pknd.items import download
 from pknd.store import erasure
 from pknd.store.blocks import is_complete
+from pknd.store.partials import PartialFile
 from pknd.store.records import get
 from tests.e2e.inside import Inside, until
 from tests.pknd.channel.party import LOOPBACK, Party
@@ -245,6 +247,36 @@ async def test_a_reader_who_leaves_with_the_last_byte_leaves_a_content_that_is_c
         await until("the fetch to end", lambda: not ben.daemon.fetcher._tasks)
         row = ben.env.store.read_now(lambda db: db.execute("SELECT record FROM payload").fetchone()[0])
         assert ben.env.store.read_now(lambda db: is_complete(db, row))
+
+
+async def test_a_fetch_that_ends_while_the_disk_works_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end, closed_early = threading.Event(), threading.Event(), threading.Event()
+    sync = PartialFile.sync
+
+    def slow(self: PartialFile) -> None:
+        began.set()
+        may_end.wait(PATIENCE_SECONDS)
+        if self._descriptor < 0:
+            closed_early.set()
+        sync(self)
+
+    monkeypatch.setattr(PartialFile, "sync", slow)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, content("a slow disk")))
+        await arrived(ben, item)
+        got = asyncio.create_task(whole(ben, item))
+        await until("a block to be on its way to the disk", began.is_set)
+        got.cancel()
+        await asyncio.wait((got,))
+        [fetch] = ben.daemon.fetcher._tasks
+        await asyncio.wait((fetch,), timeout=0.2)
+        assert not fetch.done()
+        may_end.set()
+        await asyncio.wait((fetch,))
+        assert fetch.cancelled() and not closed_early.is_set()
+        assert (await fetched(ben, item)).complete
 
 
 async def test_a_content_of_equal_chunks_is_one_block(tmp_path: Path) -> None:
