@@ -92,8 +92,18 @@ class BulkClient:
     async def _receive(self, source: Source, cid: Cid, into: Receiving, most_bytes: int) -> bool:
         transfer = _Transfer(source, cid, into, most_bytes, self._context, self._idle, self._limits)
         self._running.add(transfer)
-        ended = asyncio.get_running_loop().run_in_executor(self._executor, transfer.run)
+        loop = asyncio.get_running_loop()
+        begun = loop.create_future()
+
+        def run() -> bool:
+            loop.call_soon_threadsafe(begun.set_result, None)
+            return transfer.run()
+
+        work = self._executor.submit(run)
+        ended = asyncio.wrap_future(work)
         try:
+            # Waiting for a thread is not the source's slowness.
+            await asyncio.wait((begun, ended), return_when=asyncio.FIRST_COMPLETED)
             async with asyncio.timeout(self._limits.bulk_block_seconds):
                 return await asyncio.shield(ended)
         except TimeoutError:
@@ -101,9 +111,12 @@ class BulkClient:
         finally:
             self._running.discard(transfer)
             if not ended.done():
-                transfer.abort()
-                # Cancelled or not: `into` is the thread's until it ends, which is at once now.
-                await over(ended)
+                if work.cancel():
+                    ended.cancel()
+                else:
+                    transfer.abort()
+                    # Cancelled or not: `into` is the thread's until it ends, which is at once now.
+                    await over(ended)
             if not ended.cancelled():
                 ended.exception()
 
