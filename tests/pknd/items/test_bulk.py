@@ -22,9 +22,10 @@ from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
-from pknd.items import download
+from pknd.items import download, giving
 from pknd.store import erasure
-from pknd.store.blocks import is_complete
+from pknd.store.blocks import get_block, is_complete
+from pknd.store.files import BlockFiles
 from pknd.store.partials import PartialFile
 from pknd.store.records import get
 from tests.e2e.inside import Inside, until
@@ -148,7 +149,9 @@ async def test_a_source_that_lies_is_closed_and_the_others_bring_everything(tmp_
         assert ann.env.keys.device in cat.daemon.network.links
 
 
-async def test_who_may_not_see_an_item_gets_none_of_its_blocks(tmp_path: Path) -> None:
+async def test_who_may_not_see_an_item_gets_none_of_its_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with three(tmp_path) as (ann, ben, cat):
         await ann.daemon.people.untrust(did_key(cat.daemon.people.view.me))
         await published(ann, written(tmp_path, content("not for cat")), "trusted")
@@ -161,10 +164,19 @@ async def test_who_may_not_see_an_item_gets_none_of_its_blocks(tmp_path: Path) -
         )
         assert len(chunks) == 12
         link = cat.daemon.network.links[ann.env.keys.device]
+        read: list[Cid] = []
+
+        def noted(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | None:
+            read.append(cid)
+            return get_block(db, files, cid)
+
+        monkeypatch.setattr(giving, "get_block", noted)
         for cid in chunks[:3]:
             assert await link.fetch_block(cid, most_bytes=MB) is None
         answer = await link.request(m.Have(tuple(chunks)), timeout_s=10)
         assert answer == m.Holds(bytes(len(chunks)))
+        # The time that reading takes would tell that they are here.
+        assert read == []
 
 
 async def test_a_part_is_had_without_what_lies_before_it(tmp_path: Path) -> None:
