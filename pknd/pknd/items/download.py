@@ -353,7 +353,11 @@ class Download:
         self._schedule.came(link, arrival.cid, fetched, self._env.monotonic())
         self._fetched += fetched
         self._window.pop(arrival.cid, None)
-        self._keeper.put(arrival)
+        if arrival.cid in self._missing and arrival.cid not in self._keeper.cids:
+            self._keeper.put(arrival)
+        elif isinstance(arrival.block, PartialFile):
+            # It was given up, another source brought it, and then it came all the same.
+            arrival.block.close(keep=False)
 
     async def _on_kept(self, kept: Sequence[Arrival], lost: Sequence[Cid]) -> None:
         """A group is on disk; go below the manifests in it."""

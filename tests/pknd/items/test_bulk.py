@@ -23,11 +23,13 @@ from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
 from pknd.items import download, giving
+from pknd.items.arrivals import Arrival
 from pknd.store import erasure
-from pknd.store.blocks import get_block, is_complete
+from pknd.store.blocks import bytes_used, get_block, is_complete
 from pknd.store.files import BlockFiles
 from pknd.store.partials import PartialFile
 from pknd.store.records import get
+from pknd.sync.link import PeerLink
 from tests.e2e.inside import Inside, until
 from tests.pknd.channel.party import LOOPBACK, Party
 
@@ -289,6 +291,35 @@ async def test_a_fetch_that_ends_while_the_disk_works_waits_for_it(
         await asyncio.wait((fetch,))
         assert fetch.cancelled() and not closed_early.is_set()
         assert (await fetched(ben, item)).complete
+
+
+async def test_a_block_that_two_have_brought_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = download.Download._came
+
+    def twice(self: download.Download, link: PeerLink, arrival: Arrival, fetched: int) -> None:
+        again = arrival
+        if isinstance(arrival.block, PartialFile):
+            block = self._env.store.files.partials.open(arrival.cid, most_bytes=MB)
+            block.begin()
+            block.take(memoryview(arrival.block.path.read_bytes()))
+            again = Arrival(arrival.cid, block)
+        came(self, link, arrival, fetched)
+        came(self, link, again, fetched)
+
+    monkeypatch.setattr(download.Download, "_came", twice)
+    data = content("twice")
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        row = ben.env.store.read_now(lambda db: db.execute("SELECT record FROM payload").fetchone()[0])
+        async for step in ben.daemon.items.fetch(cid_text(item), timeout_s=PATIENCE_SECONDS):
+            if isinstance(step, Progress):
+                assert step.done <= ben.env.store.read_now(lambda db: bytes_used(db, row))
+        assert isinstance(step, FetchSummary) and step.complete
+        assert await whole(ben, item) == data
+        assert list((ben.folder / "blocks" / "partial").glob("*")) == []
 
 
 async def test_a_content_of_equal_chunks_is_one_block(tmp_path: Path) -> None:
