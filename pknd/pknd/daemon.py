@@ -196,8 +196,10 @@ class Daemon:
         finally:
             await self.discovery.stop()
             await self.network.stop()
-            await fetcher.stop()
-            self.giver.close()
+            try:
+                await fetcher.stop()
+            finally:
+                await self.giver.close()
 
     def is_connected(self, device: DeviceId) -> bool:
         return device in self.network.links

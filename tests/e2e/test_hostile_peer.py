@@ -71,6 +71,20 @@ async def introduced(party: Party, daemon: Inside) -> Link:
     return link
 
 
+def holding(party: Party, after: Link | None = None) -> None:
+    """Have a party say, when it is asked, that it has the blocks it gives; not before a link is over."""
+
+    async def answer(link: Link, message: m.Message) -> AsyncIterator[m.Message]:
+        if isinstance(message, m.Have):
+            if after is not None:
+                await after.wait_over()
+            yield m.Holds(bytes(cid in party.blocks for cid in message.cids))
+        else:
+            yield m.Unsupported(type(message).__name__.lower())
+
+    party.answer = answer
+
+
 async def push(party: Party, link: Link, daemon: Inside, *blocks: bytes) -> None:
     key = PairKey.of(party.device_key, daemon.env.keys.device)
     await link.send(m.Push(key.hash(party.author), blocks))
@@ -214,8 +228,46 @@ async def test_a_block_that_is_not_the_one_announced_ends_the_connection(
         assert (status, output) == (1, b"")
         assert errors.count("\n") == 1, errors
         assert await told(link) is CloseCode.BAD_RECORD
-        assert [path for path in (daemon.folder / "blocks").rglob("*") if path.is_file()] == []
+        assert kept(daemon) == []
         assert await is_served(witness, daemon, record)
+
+
+def kept(daemon: Inside) -> list[object]:
+    """Whatever of contents is on the disk."""
+    rows = daemon.env.store.read_now(lambda db: db.execute("SELECT cid FROM block").fetchall())
+    return [*rows, *(path for path in (daemon.folder / "blocks").rglob("*") if path.is_file())]
+
+
+@pytest.mark.parametrize("length", [BLOCK_BYTES, 1000])
+async def test_a_block_whose_length_its_author_has_announced_wrongly_is_never_kept(
+    length: int, tmp_path: Path
+) -> None:
+    block = bytes(length)
+    root = raw_cid(block)
+    async with meeting(tmp_path) as (daemon, mallory, witness):
+        link = await introduced(mallory, daemon)
+        # Shorter than is fetched into memory, and longer.
+        records = [
+            note(f"{size} bytes", payload=Payload("application/octet-stream", size, root), time=TIME + size)
+            for size in (100, BLOCK_BYTES - 1)
+        ]
+        witness.blocks[root] = block
+        await push(mallory, link, daemon, *(record.block for record in records))
+        for record in records:
+            await until("the record", lambda cid=record.id: cid in known(daemon))  # type: ignore[misc]
+            for _ in range(2):
+                status, output, errors = await get(daemon, record)
+                assert (status, output) == (1, b"")
+                assert errors.count("\n") == 1, errors
+            assert kept(daemon) == []
+            # Not the fault of who passes it on.
+            assert await is_served(witness, daemon, record)
+        honest = note("As announced", payload=Payload("application/octet-stream", length, root))
+        await push(mallory, link, daemon, honest.block)
+        await until("the record", lambda: honest.id in known(daemon))
+        assert (await get(daemon, honest))[:2] == (0, block)
+        for record in records:
+            assert (await get(daemon, record))[:2] == (1, b"")
 
 
 async def test_a_manifest_that_unfolds_without_bound_is_not_followed(tmp_path: Path) -> None:
@@ -232,13 +284,14 @@ async def test_a_manifest_that_unfolds_without_bound_is_not_followed(tmp_path: P
         link = await introduced(mallory, daemon)
         record = note("A small payload", payload=Payload("text/plain", 2 * BLOCK_BYTES, below))
         mallory.blocks |= blocks
+        holding(mallory)
         await push(mallory, link, daemon, record.block)
         await until("the record", lambda: record.id in known(daemon))
         status, output, errors = await get(daemon, record)
         assert (status, output) == (1, b"")
         assert errors.count("\n") == 1, errors
         assert mallory.heard.blocks == [below]
-        assert [path for path in (daemon.folder / "blocks").rglob("*") if path.is_file()] == []
+        assert kept(daemon) == []
         assert await is_served(witness, daemon, record)
 
 
@@ -252,12 +305,14 @@ async def test_a_false_chunk_costs_its_sender_the_connection_and_the_reader_noth
         record = note("Three chunks", payload=Payload("application/octet-stream", size, root))
         witness.blocks |= blocks
         mallory.blocks |= blocks | {raw_cid(chunks[1]): bytes(BLOCK_BYTES)}
+        holding(mallory)
+        holding(witness, after=link)
         await push(mallory, link, daemon, record.block)
         await until("the record", lambda: record.id in known(daemon))
         status, output, errors = await get(daemon, record)
         assert (status, errors) == (0, "")
         assert output == b"".join(chunks)
         assert await told(link) is CloseCode.BAD_RECORD
-        # The author was asked first, and what it gave before was kept.
+        # The witness said that it has them when the author was cut off; what that gave before was kept.
         assert mallory.heard.blocks[0] == root
         assert raw_cid(chunks[0]) not in witness.heard.blocks

@@ -69,7 +69,7 @@ class BlockServer:
             return response
         guest.settle()
         is_near = self._is_near(link.peer.author)
-        reason = self._budget.enter(link.remote[0], is_near=is_near, given=link.blocks_being_given)
+        reason = self._budget.enter(link.address, is_near=is_near, given=link.blocks_being_given)
         if reason is not None:
             return await self._refused(link, reason)
         link.blocks_refused = 0
@@ -79,13 +79,15 @@ class BlockServer:
             return plain(404) if block is None else await self._give(request, link, block, is_near)
         finally:
             link.blocks_being_given -= 1
-            self._budget.leave(link.remote[0], is_near=is_near)
+            self._budget.leave(link.address, is_near=is_near)
 
     async def _refused(self, link: Link, reason: str) -> web.StreamResponse:
         log.event("channel.block_refused", LogLevel.DEBUG, device=link.peer.device.hex()[:16], reason=reason)
-        link.blocks_refused += 1
-        if link.blocks_refused > self._limits.bulk_refusals:
-            await link.close(CloseCode.OVER_BUDGET, reason)
+        if link.blocks_being_given >= self._limits.bulk_at_once:
+            # Its own doing. That others take all places is not.
+            link.blocks_refused += 1
+            if link.blocks_refused > self._limits.bulk_refusals:
+                await link.close(CloseCode.OVER_BUDGET, reason)
         response = plain(429)
         response.headers["Retry-After"] = "1"
         return response

@@ -19,7 +19,7 @@ from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.payload import BLOCK_BYTES
 from pkn_protocol.records.walk import BadBlock
 from pknd import log
-from pknd.background import background_threads
+from pknd.background import background_threads, over
 from pknd.channel.blocks import token_text
 from pknd.channel.limits import PIECE_BYTES, Limits
 from pknd.channel.pinned import BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
@@ -92,8 +92,18 @@ class BulkClient:
     async def _receive(self, source: Source, cid: Cid, into: Receiving, most_bytes: int) -> bool:
         transfer = _Transfer(source, cid, into, most_bytes, self._context, self._idle, self._limits)
         self._running.add(transfer)
-        ended = asyncio.get_running_loop().run_in_executor(self._executor, transfer.run)
+        loop = asyncio.get_running_loop()
+        begun = loop.create_future()
+
+        def run() -> bool:
+            loop.call_soon_threadsafe(begun.set_result, None)
+            return transfer.run()
+
+        work = self._executor.submit(run)
+        ended = asyncio.wrap_future(work)
         try:
+            # Waiting for a thread is not the source's slowness.
+            await asyncio.wait((begun, ended), return_when=asyncio.FIRST_COMPLETED)
             async with asyncio.timeout(self._limits.bulk_block_seconds):
                 return await asyncio.shield(ended)
         except TimeoutError:
@@ -101,9 +111,12 @@ class BulkClient:
         finally:
             self._running.discard(transfer)
             if not ended.done():
-                transfer.abort()
-                # Cancelled or not: `into` is the thread's until it ends, which is at once now.
-                await _over(ended)
+                if work.cancel():
+                    ended.cancel()
+                else:
+                    transfer.abort()
+                    # Cancelled or not: `into` is the thread's until it ends, which is at once now.
+                    await over(ended)
             if not ended.cancelled():
                 ended.exception()
 
@@ -276,15 +289,3 @@ def _buffer() -> bytearray:
     if buffer is None:
         buffer = _local.buffer = bytearray(PIECE_BYTES)
     return buffer
-
-
-async def _over(ended: asyncio.Future[bool]) -> None:
-    """Wait for an end that is near, whoever cancels meanwhile."""
-    cancelled = False
-    while not ended.done():
-        try:
-            await asyncio.wait((ended,))
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError

@@ -30,6 +30,8 @@ class Dialled:
 
     socket: FrameSocket
     peer: PeerAuthenticated
+    address: str
+    """Of the listener, as the system knows it: what a name meant when it was dialled."""
 
 
 class DialClient:
@@ -91,7 +93,7 @@ class DialClient:
         except BaseException as error:
             await refuse(frames, error)
             raise
-        return Dialled(frames, peer)
+        return Dialled(frames, peer, _address(websocket) or host)
 
     async def _open(self, host: str, port: int) -> aiohttp.ClientWebSocketResponse:
         address = f"[{host}]" if ":" in host else host
@@ -121,6 +123,14 @@ def _certificate(websocket: aiohttp.ClientWebSocketResponse) -> bytes:
     if der is None:
         raise ChannelError(CloseCode.WRONG_DEVICE, "it shows no certificate")
     return der
+
+
+def _address(websocket: aiohttp.ClientWebSocketResponse) -> str | None:
+    name = websocket.get_extra_info("peername")
+    if not name:
+        return None
+    scope = name[3] if len(name) > 3 and "%" not in name[0] else 0
+    return f"{name[0]}%{scope}" if scope else str(name[0])
 
 
 def _key(certificate: bytes) -> bytes:

@@ -79,7 +79,7 @@ class Limits:
     bulk_strangers_rate: int = 16 * MIB
     """Bytes of blocks given to strangers together: a film in minutes, and a fraction of a local network."""
     bulk_refusals: int = 64
-    """Blocks refused in a row because of the limits above; a peer that goes on asking is at fault. Ours asks
+    """Blocks refused in a row because of `bulk_at_once`; a peer that goes on asking is at fault. Ours asks
     for no more than it may have, and waits when it is refused all the same."""
     bulk_write_seconds: float = 20.0
     """For one piece to be taken."""

@@ -73,8 +73,8 @@ _FAULT_HERE = LinkEnd(CloseCode.INTERNAL, "an error on this side")
 class Link:
     """Made after the handshake; `run` lives as long as the connection.
 
-    `remote` is the dialled host and port, or those that a peer dialled from; `own_token` opens this side's
-    blocks. Bytes are those of messages and blocks, without TLS.
+    `remote` is the dialled host and port, or those that a peer dialled from; `address` is where the peer is,
+    never a name; `own_token` opens this side's blocks. Bytes are those of messages and blocks, without TLS.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Link:
         *,
         outbound: bool,
         remote: tuple[str, int],
+        address: str,
         own_token: bytes,
         fetch: FetchBlock,
         receive: ReceiveBlock,
@@ -94,6 +95,7 @@ class Link:
         self.peer = peer
         self.outbound = outbound
         self.remote = remote
+        self.address = address
         self.own_token = own_token
         self.since = clock()
         self.rtt_ms: float | None = None

@@ -153,7 +153,9 @@ class Network:
         dialled = await self._running.dialling.dial(
             host, port, local=self._local, token=token, expected=expected, check=self._check_welcome
         )
-        link = self._link(dialled.socket, dialled.peer, outbound=True, remote=(host, port), token=token)
+        link = self._link(
+            dialled.socket, dialled.peer, dialled.address, outbound=True, remote=(host, port), token=token
+        )
         entered: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._attend(link, entered))
         self._tasks.add(task)
@@ -185,7 +187,7 @@ class Network:
             return websocket
         guest.settle()
         remote = (guest.address, guest.port)
-        link = self._link(frames, peer, outbound=False, remote=remote, token=token)
+        link = self._link(frames, peer, guest.address, outbound=False, remote=remote, token=token)
         # A task of its own, so that the end of the request does not cut the connection's last words short.
         task = asyncio.create_task(self._attend(link, None))
         self._tasks.add(task)
@@ -248,6 +250,7 @@ class Network:
         self,
         frames: FrameSocket,
         peer: PeerAuthenticated,
+        address: str,
         *,
         outbound: bool,
         remote: tuple[str, int],
@@ -259,6 +262,7 @@ class Network:
             peer,
             outbound=outbound,
             remote=remote,
+            address=address,
             own_token=token,
             fetch=self._fetch,
             receive=self._receive,
@@ -279,7 +283,7 @@ class Network:
         port = link.remote[1] if link.outbound else link.peer.port
         if self._running is None or port == 0:
             raise LinkClosed("blocks cannot be had there")
-        source = Source(link.remote[0], port, link.peer.certificate, link.peer.token)
+        source = Source(link.address, port, link.peer.certificate, link.peer.token)
         return self._running.bulk, source
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import Cid
+from pknd.background import over
 from pknd.environment import Environment
 from pknd.store.blocks import put_block, put_files
 from pknd.store.failures import translated
@@ -55,6 +56,9 @@ class Keeper:
         self._waiting: list[Arrival] = []
         self._group: list[Arrival] = []
         self._came = asyncio.Event()
+        self._adopting: asyncio.Future[None] | None = None
+        self.is_gone = False
+        """The item was: nothing of its content is to stay, not even a beginning."""
 
     @property
     def cids(self) -> set[Cid]:
@@ -83,18 +87,27 @@ class Keeper:
                 whole, self._group = [a for a in self._group if a.cid in kept], []
                 await self._kept(whole, lost)
 
-    def close(self) -> None:
-        """Let go of what was not kept; it stays as a beginning that is complete."""
-        for arrival in (*self._waiting, *self._group):
-            if isinstance(arrival.block, PartialFile):
-                arrival.block.close()
+    async def close(self) -> None:
+        """Let go of what was not kept, once no thread works on it any more. It stays as a beginning that is
+        complete, if the item does."""
+        try:
+            if self._adopting is not None:
+                await over(self._adopting)
+                if not self._adopting.cancelled():
+                    self._adopting.exception()  # told to `run`, if that was not cancelled
+        finally:
+            for arrival in (*self._waiting, *self._group):
+                if isinstance(arrival.block, PartialFile):
+                    arrival.block.close(keep=not self.is_gone)
 
     async def _keep(self, group: Sequence[Arrival]) -> set[Cid]:
-        await asyncio.to_thread(self._adopt, group)
+        self._adopting = asyncio.ensure_future(asyncio.to_thread(self._adopt, group))
+        await asyncio.shield(self._adopting)
         store, record = self._env.store, self._record
 
         def work(db: sqlite3.Connection) -> set[Cid]:
             if get_row(db, record) is None:
+                self.is_gone = True
                 raise ItemGone
             kept = set(
                 put_files(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BadChunk, BadManifest, open_chunk
-from pkn_protocol.records.walk import PayloadWalk, WantedBlock
-from pknd.store.blocks import OriginalChanged, get_block
+from pkn_protocol.records.walk import PayloadWalk, WantedBlock, check_length
+from pknd.store.blocks import OriginalChanged, block_size, get_block
 from pknd.store.files import BlockFiles
 from pknd.store.records import Held
 
@@ -23,12 +23,17 @@ def is_text(payload: Payload) -> bool:
 
 
 def missing_block(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -> WantedBlock | None:
-    """The first block of a payload that is not held; None if all are. Walks the manifests that are here."""
+    """The first block of a payload that is not held; None if all are. Walks the manifests that are here.
+
+    Raises:
+        BadManifest: the tree is not that of the payload's size.
+    """
     walk = PayloadWalk(payload)
     while (wanted := walk.wanted) is not None:
         if wanted.level == 0:
-            if not _held(db, wanted.cid):
+            if (size := block_size(db, wanted.cid)) is None:
                 return wanted
+            check_length(wanted, size)
             walk.pass_over()
             continue
         block = get_block(db, files, wanted.cid)
@@ -91,7 +96,3 @@ def _upto(db: sqlite3.Connection, files: BlockFiles, payload: Payload, most: int
         yield part
         if length > most:
             return
-
-
-def _held(db: sqlite3.Connection, cid: Cid) -> bool:
-    return db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone() is not None

@@ -13,14 +13,15 @@ from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Payload
-from pkn_protocol.records.payload import BLOCK_BYTES, stored_size
-from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock, check_length
+from pkn_protocol.records.payload import BLOCK_BYTES, BadManifest, stored_size
+from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock, check_length, check_place
 from pknd import log
 from pknd.environment import Environment
 from pknd.items.arrivals import Arrival, Keeper
 from pknd.items.content import missing_block
 from pknd.store.blocks import (
     IN_ROW_BYTES,
+    HeldBlock,
     bytes_used,
     count_used,
     get_block,
@@ -81,6 +82,9 @@ class Download:
         self.done = 0
         self.total = stored_size(payload.size, sealed=payload.key is not None)
         self.changes = Changes()
+        self.is_abandoned = False
+        """Nobody waits for it any more: it ends as soon as something would have to be fetched."""
+        self._begun = False
         self._env = env
         self._links = links
         self._record = record
@@ -93,6 +97,7 @@ class Download:
         self._met: set[PeerLink] = set()
         self._missing: set[Cid] = set()
         self._fetching: dict[tuple[PeerLink, Cid], _Fetching] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._fetched = 0
         self._look_round_at = 0.0
@@ -100,6 +105,11 @@ class Download:
         self._window_moved = True
         self._stuck_since: float | None = None
         self._failure: BaseException | None = None
+
+    @property
+    def has_all(self) -> bool:
+        """Whether nothing is to be fetched that is known of: what came is to be kept, the end to be noted."""
+        return self._begun and not self._window and not self._fetching
 
     def look_again(self) -> None:
         """Somebody new is connected."""
@@ -129,10 +139,12 @@ class Download:
                 keeping.cancel()
                 for fetching in self._fetching.values():
                     fetching.task.cancel()
+                for asking in self._asking:
+                    asking.cancel()
         except* Exception as group:
             raise _first(group) from None
         finally:
-            self._keeper.close()
+            await self._keeper.close()
             await asyncio.to_thread(self._env.store.files.partials.trim)
             self.changes.tell()
         return complete
@@ -148,6 +160,8 @@ class Download:
                     return True
                 self._begin_anew()
                 continue
+            if self.is_abandoned and self._window:
+                return False
             now = self._env.monotonic()
             if now >= self._look_round_at:
                 self._look_round_at = now + _TICK_S
@@ -186,12 +200,13 @@ class Download:
                 break
             await self._pass_over(unseen)
         self._window = {one.cid: one for one in ahead if one.cid not in coming}
+        self._begun = True
         self._schedule.want([(one.cid, one.stored if one.level == 0 else 0) for one in self._window.values()])
 
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
         files, record = self._env.store.files, self._record
 
-        def work(db: sqlite3.Connection) -> tuple[dict[Cid, bool], dict[Cid, bytes]]:
+        def work(db: sqlite3.Connection) -> tuple[dict[Cid, HeldBlock], dict[Cid, bytes]]:
             held = held_blocks(db, {one.cid for one in unseen}, record=record)
             manifests = {}
             for one in unseen:
@@ -200,15 +215,17 @@ class Download:
             return held, manifests
 
         held, manifests = await self._env.store.read(work)
-        if unused := [cid for cid, used in held.items() if not used]:
-            await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
         for one in unseen:
             if one.level and one.cid in manifests:
                 self._walk.chunks_below(manifests[one.cid], one)
             elif one.level == 0 and one.cid in held:
+                # Somebody else's item may have brought it, to another place.
+                check_length(one, held[one.cid].size)
                 self._walk.pass_over(one)
             else:
                 self._missing.add(one.cid)
+        if unused := [cid for cid, block in held.items() if not block.is_used]:
+            await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
 
     async def _complete(self) -> bool:
         """Note that all is here, if it is: retention may have taken something away meanwhile."""
@@ -256,7 +273,9 @@ class Download:
     ) -> None:
         match effect:
             case Ask():
-                tasks.create_task(self._ask(effect.source, effect.cids))
+                asking = tasks.create_task(self._ask(effect.source, effect.cids))
+                self._asking.add(asking)
+                asking.add_done_callback(self._asking.discard)
             case Fetch():
                 wanted = self._window[effect.cid]
                 task = tasks.create_task(self._fetch(effect.source, wanted))
@@ -305,11 +324,12 @@ class Download:
         self._wake.set()
 
     async def _from(self, link: PeerLink, wanted: WantedBlock) -> Loss | None:
-        """None: it came."""
+        """None: it came, and can stand in its place."""
         if wanted.most_bytes <= IN_ROW_BYTES:
             block = await link.fetch_block(wanted.cid, most_bytes=BLOCK_BYTES)
             if block is None:
                 return Loss.ABSENT
+            check_place(wanted, block)
             self._came(link, Arrival(wanted.cid, block), len(block))
             return None
         partials = self._env.store.files.partials
@@ -319,8 +339,12 @@ class Download:
             if not await link.receive_block(wanted.cid, into):
                 into.close()
                 return Loss.ABSENT
+            check_length(wanted, into.length)
+        except BadManifest:
+            into.close(keep=False)
+            raise
         except BaseException:
-            into.close()
+            into.close(keep=not self._keeper.is_gone)
             raise
         self._came(link, Arrival(wanted.cid, into), max(0, into.length - into.had))
         return None
@@ -328,7 +352,12 @@ class Download:
     def _came(self, link: PeerLink, arrival: Arrival, fetched: int) -> None:
         self._schedule.came(link, arrival.cid, fetched, self._env.monotonic())
         self._fetched += fetched
-        self._keeper.put(arrival)
+        self._window.pop(arrival.cid, None)
+        if arrival.cid in self._missing and arrival.cid not in self._keeper.cids:
+            self._keeper.put(arrival)
+        elif isinstance(arrival.block, PartialFile):
+            # It was given up, another source brought it, and then it came all the same.
+            arrival.block.close(keep=False)
 
     async def _on_kept(self, kept: Sequence[Arrival], lost: Sequence[Cid]) -> None:
         """A group is on disk; go below the manifests in it."""

@@ -90,6 +90,8 @@ class Fetcher:
         self._room = room
         self._catching_up = catching_up
         self._running: dict[int, Fetching] = {}
+        self._invalid: set[int] = set()
+        """Rows of records whose author describes the content wrongly: not to be tried again unasked."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._wake = asyncio.Event()
 
@@ -135,7 +137,7 @@ class Fetcher:
     @asynccontextmanager
     async def following(self, held: Held) -> AsyncIterator[Fetching | None]:
         """A fetch of an item's content under way; None where it is here. When the last who follow it leave,
-        it ends; what has come is kept."""
+        it ends; what has come is kept, and if that is all, it is noted."""
         if await self._env.store.read(lambda db: is_complete(db, held.rowid)):
             yield None
             return
@@ -143,13 +145,16 @@ class Fetcher:
         if fetching is None:
             raise LookupError("an item without content")
         fetching.followers += 1
+        fetching.download.is_abandoned = False
         try:
             yield fetching
         finally:
             fetching.followers -= 1
             if not fetching.followers and not fetching.goes_on and not fetching.is_over:
-                fetching.task.cancel()
-                self._running.pop(held.rowid, None)
+                fetching.download.is_abandoned = True
+                if not fetching.download.has_all:
+                    fetching.task.cancel()
+                    self._running.pop(held.rowid, None)
 
     async def stop(self) -> None:
         tasks = list(self._tasks)
@@ -188,6 +193,7 @@ class Fetcher:
                 self._completed(record)
             return complete
         except BadManifest as error:
+            self._invalid.add(record)
             log.event("fetch.bad_manifest", LogLevel.WARNING, error=str(error))
         except ItemGone:
             log.event("fetch.item_gone", LogLevel.DEBUG)
@@ -196,7 +202,7 @@ class Fetcher:
     async def _background(self) -> None:
         view = self._view()
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
-        tried: set[int] = set()
+        tried = set(self._invalid)
         while True:
             wanted = await self._env.store.read(partial(_short_texts, near=near, tried=frozenset(tried)))
             if not wanted:

@@ -40,30 +40,36 @@ class BlockGiver:
         return m.Holds(bytes(self._is_open(link, found) for found in scopes))
 
     async def give(self, link: PeerLink, cid: Cid) -> bytes | None:
-        """A block for who may see a record that needs it; for others it is as if it were not here."""
-        cached = self._cache.get(cid)
+        """A block for who may see a record that needs it; for others it is as if it were not here: it is not
+        even read, so that neither time nor work tell of it."""
         files = self._env.store.files
 
-        def work(db: sqlite3.Connection) -> tuple[set[bytes], bytes | None]:
-            return scopes_using(db, cid), cached or get_block(db, files, cid)
+        def look(db: sqlite3.Connection) -> set[bytes]:
+            return scopes_using(db, cid)
 
-        loop = asyncio.get_running_loop()
-        try:
-            scopes, block = await loop.run_in_executor(self._threads, self._env.store.read_now, work)
-        except OriginalChanged as error:
-            log.event("block.original_changed", path=str(error.path))
+        if not self._is_open(link, await self._env.store.read(look)):
             return None
-        if block is None or not self._is_open(link, scopes):
-            return None
+        block = self._cache.get(cid)
+        if block is None:
+            loop = asyncio.get_running_loop()
+            try:
+                block = await loop.run_in_executor(
+                    self._threads, self._env.store.read_now, lambda db: get_block(db, files, cid)
+                )
+            except OriginalChanged as error:
+                log.event("block.original_changed", path=str(error.path))
+                return None
+            if block is None:
+                return None
         self._cache[cid] = block
         self._cache.move_to_end(cid)
         if len(self._cache) > _MOST_CACHED:
             self._cache.popitem(last=False)
         return block
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the threads; before the store is closed."""
-        self._threads.shutdown(cancel_futures=True)
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     def _is_open(self, link: PeerLink, scopes: set[bytes]) -> bool:
         return any(self._may_see(link, scope) for scope in scopes)

@@ -10,7 +10,7 @@ from pkn_protocol.control.items import FetchSummary
 from pkn_protocol.control.work import Progress
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, BadManifest
-from pkn_protocol.records.walk import PayloadWalk
+from pkn_protocol.records.walk import PayloadWalk, check_length
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
@@ -130,6 +130,7 @@ class Contents:
                         if fetching is not None:
                             fetching.result()
                         raise _unreachable(lost)
+                    check_length(wanted, len(block))
                     if wanted.level:
                         walk.chunks_below(block)
                         continue

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import Cid, cid_text, matches
@@ -106,17 +107,24 @@ def use_blocks(db: sqlite3.Connection, cids: Iterable[Cid], *, record: int) -> s
     return held
 
 
-def held_blocks(db: sqlite3.Connection, cids: Iterable[Cid], *, record: int) -> dict[Cid, bool]:
-    """Those of some blocks that are held, each with whether for this record among others."""
+class HeldBlock(NamedTuple):
+    """A block that is held: its bytes, and whether for the record in question among others."""
+
+    size: int
+    is_used: bool
+
+
+def held_blocks(db: sqlite3.Connection, cids: Iterable[Cid], *, record: int) -> dict[Cid, HeldBlock]:
+    """Those of some blocks that are held for whatever record."""
     held = {}
     for cid in cids:
         row = db.execute(
-            "SELECT EXISTS (SELECT 1 FROM block_use WHERE cid = ?1 AND record = ?2)"
+            "SELECT size, EXISTS (SELECT 1 FROM block_use WHERE cid = ?1 AND record = ?2)"
             " FROM block WHERE cid = ?1",
             (cid, record),
         ).fetchone()
         if row is not None:
-            held[cid] = bool(row[0])
+            held[cid] = HeldBlock(row[0], bool(row[1]))
     return held
 
 
@@ -215,7 +223,13 @@ def _lost_originals(db: sqlite3.Connection, record: int) -> Iterator[tuple[int, 
 
 
 def has_block(db: sqlite3.Connection, cid: Cid) -> bool:
-    return db.execute("SELECT 1 FROM block WHERE cid = ?", (cid,)).fetchone() is not None
+    return block_size(db, cid) is not None
+
+
+def block_size(db: sqlite3.Connection, cid: Cid) -> int | None:
+    """The bytes of a block; None where it is not held."""
+    row = db.execute("SELECT size FROM block WHERE cid = ?", (cid,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | None:

@@ -26,6 +26,9 @@ IN_FILE = 1
 """The place of a block that has a file (SPEC, On disk)."""
 PAGES = b""
 """In place of a CID: pages of the database and backups hold what was deleted."""
+STRAYS = b"\x00"
+"""In place of a CID: beginnings of blocks, and files that no row tells of. Done once a retraction, whereas
+PAGES may be tried again after every write: whoever is fetching something would begin anew each time."""
 AT_ONCE_BYTES = 64 * 1024 * 1024
 """A database up to this size is written anew at once (a second at most); a larger one by `maintain`."""
 IDLE_SECONDS = 0.5
@@ -35,7 +38,7 @@ _READERS_WAIT_SECONDS = 5.0
 
 def erasure_needed(db: sqlite3.Connection) -> None:
     """Note, in the transaction that deletes something retracted, that its traces are to be erased."""
-    db.execute("INSERT OR IGNORE INTO erasure (cid) VALUES (?)", (PAGES,))
+    db.executemany("INSERT OR IGNORE INTO erasure (cid) VALUES (?)", [(PAGES,), (STRAYS,)])
 
 
 def file_unneeded(db: sqlite3.Connection, cid: bytes) -> None:
@@ -67,11 +70,12 @@ class Eraser:
         if not noted:
             return True
         try:
-            if PAGES in noted:
+            if STRAYS in noted:
                 self._files.partials.remove_all()
                 self.remove_stray_files()
+                self._connection.execute("DELETE FROM erasure WHERE cid = ?", (STRAYS,))
             done = self._rewrite(however_large=however_large) if PAGES in noted else True
-            self._remove_files(noted - {PAGES})
+            self._remove_files(noted - {PAGES, STRAYS})
         except (sqlite3.Error, OSError) as error:
             log.event("store.erasure_failed", LogLevel.WARNING, error=str(error))
             return False

@@ -65,10 +65,11 @@ class BlockFiles:
 
     def adopt(self, blocks: Sequence[tuple[Cid, PartialFile]]) -> None:
         """Give blocks that came in full, and are verified, their names; when this returns they survive a
-        power cut. Many at once cost little more than one: the file system commits them together.
+        power cut. Many at once cost little more than one: the file system commits them together. One that was
+        deleted meanwhile (`Partials.remove_all`) is passed over, and does not exist.
 
         Raises:
-            OSError: ENOSPC among others. FileNotFoundError: one was deleted meanwhile.
+            OSError: ENOSPC among others.
         """
         if self._syncing is None:
             self._syncing = ThreadPoolExecutor(_SYNCS_AT_ONCE, "pkn-sync")
@@ -78,7 +79,8 @@ class BlockFiles:
         for folder in new:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for cid, block in blocks:
-            block.path.rename(self.path(cid))
+            with contextlib.suppress(FileNotFoundError):
+                block.path.rename(self.path(cid))
         for folder in (*folders, *([self._folder] if new else [])):
             sync_path(folder)
 

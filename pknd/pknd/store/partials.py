@@ -77,6 +77,7 @@ class PartialFile:
         self._digest = sha256()
         self._on_closed = closed
         self._descriptor = _NONE
+        self._closing = threading.Lock()
 
     def begin(self) -> None:
         """Open the file and read what is there; nothing where that is longer than the block can be.
@@ -133,10 +134,11 @@ class PartialFile:
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self, *, keep: bool = True) -> None:
-        """Let go, once or more often; the beginning stays where it is worth it."""
-        if self._descriptor != _NONE:
-            os.close(self._descriptor)
-            self._descriptor = _NONE
+        """Let go, once or more often, of any thread; the beginning stays where it is worth it."""
+        with self._closing:
+            descriptor, self._descriptor = self._descriptor, _NONE
+        if descriptor != _NONE:
+            os.close(descriptor)
             if not keep or self.length < _WORTH_BYTES:
                 self.path.unlink(missing_ok=True)
         self._on_closed(self.path)

@@ -52,8 +52,9 @@ class Rules:
     """The same for the block that a reader waits for, while there is other work."""
     margin: float = 0.25
     """Less time than this is not worth a new request."""
-    busy: float = 0.3
-    """A source that has given too much at a time is left alone for so long."""
+    busy: float = 1.0
+    most_busy: float = 16.0
+    """A source that gives no further block now is left alone so long, doubled with each refusal in a row."""
     first_backoff: float = 0.25
     most_backoff: float = 8.0
     most_failures: int = 5
@@ -121,6 +122,7 @@ class _State:
     """Bytes a second, all of its flights together."""
     counted_at: float = 0.0
     failures: int = 0
+    refusals: int = 0
     not_before: float = 0.0
 
 
@@ -205,7 +207,10 @@ class Schedule(Generic[Source]):
             return
         flight = state.flights.pop(cid, None)
         state.failures = 0
-        state.not_before = 0.0
+        if not state.refusals or state.not_before <= now:
+            # Otherwise it was asked for before the refusal, and says nothing about what may be had next.
+            state.refusals = 0
+            state.not_before = 0.0
         if flight is None:
             return
         took = now - max(flight.began, state.counted_at)
@@ -228,7 +233,10 @@ class Schedule(Generic[Source]):
             state.window = max(1, state.window - 1)
             return
         if loss is Loss.BUSY:
-            state.not_before = now + rules.busy
+            # Several may be refused at once: that is one refusal.
+            if state.not_before <= now:
+                state.refusals += 1
+                state.not_before = now + min(rules.most_busy, rules.busy * 2 ** (state.refusals - 1))
             state.window = max(1, state.window - 1)
             return
         if loss is Loss.ABSENT:

@@ -59,6 +59,18 @@ def check_length(wanted: WantedBlock, length: int) -> None:
         raise BadManifest(f"a chunk of {length} bytes where the tree says {wanted.stored}")
 
 
+def check_place(wanted: WantedBlock, block: bytes) -> None:
+    """Whether a block with the right digest can stand in its place: a chunk's length, a manifest's shape.
+
+    Raises:
+        BadManifest: as `check_length`.
+    """
+    if wanted.level == 0:
+        check_length(wanted, len(block))
+    else:
+        decode_manifest(block, stored=wanted.stored, level=wanted.level)
+
+
 class PayloadWalk:
     """The blocks of one payload, manifests before what is below them, chunks in order.
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.records.ids import cid_text, raw_cid
 from pkn_protocol.records.walk import BadBlock
+from pknd.channel import bulk
 from pknd.channel.blocks import parse_token, token_text
 from pknd.channel.budgets import ArrivalBudgets
 from pknd.channel.bulk import BulkClient
@@ -153,6 +155,21 @@ async def test_one_peer_has_only_so_many_blocks_at_a_time(make: PartyFactory) ->
         assert response.status == 429
 
 
+async def test_only_who_asks_for_more_than_its_own_share_is_closed_for_it(make: PartyFactory) -> None:
+    ada, bruno = await linked(make, limits=replace(Limits(), bulk_refusals=2, bulk_in_all=0))
+    link = ada.link_to(bruno)
+    for _ in range(4):
+        async with asking(bruno, ada, cid_text(CID)) as response:
+            assert (response.status, response.headers["Retry-After"]) == (429, "1")
+    assert ada.network.links == {bruno.device: link}
+    link.blocks_being_given = Limits().bulk_at_once
+    for _ in range(3):
+        async with asking(bruno, ada, cid_text(CID)) as response:
+            assert response.status == 429
+    await link.wait_over()
+    assert link.ended is not None and link.ended.code is CloseCode.OVER_BUDGET
+
+
 def test_a_token_survives_its_text_form_and_nothing_else_is_one() -> None:
     token = Randomness("token")(32)
     assert parse_token(f"Bearer {token_text(token)}") == token
@@ -169,15 +186,20 @@ class FalseServer:
 
     answers: list[Callable[[asyncio.StreamWriter, str], None]] = field(default_factory=list)
     received: bytearray = field(default_factory=bytearray)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             request = await reader.readuntil(b"\r\n\r\n")
             self.received += request
+            self.asked.set()
             if self.answers:
-                self.answers.pop(0)(writer, request.decode())
+                give = self.answers.pop(0)
+                give(writer, request.decode())
                 await writer.drain()
+                if give is nothing:
+                    await reader.read()
         writer.close()
 
 
@@ -221,12 +243,14 @@ def rest(block: bytes, start: int) -> Callable[..., None]:
 
 @contextlib.asynccontextmanager
 async def fetching(
-    *answers: Callable[..., None], partials: Path | None = None, most_bytes: int = MOST
+    *answers: Callable[..., None],
+    partials: Path | None = None,
+    most_bytes: int = MOST,
+    limits: Limits | None = None,
 ) -> AsyncIterator[tuple[FalseServer, Callable[..., Awaitable[bytes | None]]]]:
     """A server with these answers, and how to fetch from it: into memory, or over a file in `partials`."""
     context, digest = server_of("bruno")
-    limits = replace(Limits(), bulk_read_seconds=0.5)
-    client = BulkClient(limits)
+    client = BulkClient(limits or replace(Limits(), bulk_read_seconds=0.5))
     async with false_server(context) as server:
         server.answers += answers
         source = Source(LOOPBACK, server.port, digest, TOKEN)
@@ -293,6 +317,41 @@ async def test_a_block_that_came_in_full_before_a_crash_is_not_asked_for_again(t
     async with fetching(partials=tmp_path) as (server, fetch):
         assert await fetch() == BLOCK
         assert bytes(server.received) == b""
+
+
+def nothing(writer: asyncio.StreamWriter, request: str) -> None:
+    """Headers, and then no byte for longer than anybody waits."""
+    writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(BLOCK)}\r\n\r\n".encode())
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_THREADS", 1)
+
+
+@pytest.mark.usefixtures("one_thread")
+async def test_the_wait_for_a_thread_does_not_count_as_the_senders(tmp_path: Path) -> None:
+    limits = replace(Limits(), bulk_block_seconds=1.0)
+    async with fetching(nothing, whole(BLOCK), limits=limits) as (_, fetch):
+        first, second = asyncio.ensure_future(fetch()), asyncio.ensure_future(fetch())
+        with pytest.raises(LinkClosed, match="too slow"):
+            await first
+        assert await second == BLOCK
+
+
+@pytest.mark.usefixtures("one_thread")
+async def test_who_waits_for_a_thread_may_leave_at_once(tmp_path: Path) -> None:
+    limits = replace(Limits(), bulk_block_seconds=60.0)
+    async with fetching(nothing, limits=limits) as (server, fetch):
+        first = asyncio.ensure_future(fetch())
+        async with asyncio.timeout(10):
+            await server.asked.wait()
+            second = asyncio.ensure_future(fetch())
+            await asyncio.sleep(0)
+            second.cancel()
+            await asyncio.wait((second,))
+        assert second.cancelled() and not first.done()
+        first.cancel()
 
 
 async def test_a_wrong_beginning_is_forgotten_and_its_successor_not_blamed(tmp_path: Path) -> None:

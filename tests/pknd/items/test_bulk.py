@@ -7,6 +7,7 @@ import hashlib
 import os
 import sqlite3
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,19 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import FetchSummary, PublishRequest, TextState
 from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
+from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
-from pknd.store.blocks import is_complete
+from pknd.items import download, giving
+from pknd.items.arrivals import Arrival
+from pknd.store import erasure
+from pknd.store.blocks import bytes_used, get_block, is_complete
+from pknd.store.files import BlockFiles
+from pknd.store.partials import PartialFile
 from pknd.store.records import get
+from pknd.sync.link import PeerLink
 from tests.e2e.inside import Inside, until
+from tests.pknd.channel.party import LOOPBACK, Party
 
 MB = 1024 * 1024
 SIZE = 12 * MB + 345
@@ -142,7 +151,9 @@ async def test_a_source_that_lies_is_closed_and_the_others_bring_everything(tmp_
         assert ann.env.keys.device in cat.daemon.network.links
 
 
-async def test_who_may_not_see_an_item_gets_none_of_its_blocks(tmp_path: Path) -> None:
+async def test_who_may_not_see_an_item_gets_none_of_its_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with three(tmp_path) as (ann, ben, cat):
         await ann.daemon.people.untrust(did_key(cat.daemon.people.view.me))
         await published(ann, written(tmp_path, content("not for cat")), "trusted")
@@ -155,10 +166,19 @@ async def test_who_may_not_see_an_item_gets_none_of_its_blocks(tmp_path: Path) -
         )
         assert len(chunks) == 12
         link = cat.daemon.network.links[ann.env.keys.device]
+        read: list[Cid] = []
+
+        def noted(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | None:
+            read.append(cid)
+            return get_block(db, files, cid)
+
+        monkeypatch.setattr(giving, "get_block", noted)
         for cid in chunks[:3]:
             assert await link.fetch_block(cid, most_bytes=MB) is None
         answer = await link.request(m.Have(tuple(chunks)), timeout_s=10)
         assert answer == m.Holds(bytes(len(chunks)))
+        # The time that reading takes would tell that they are here.
+        assert read == []
 
 
 async def test_a_part_is_had_without_what_lies_before_it(tmp_path: Path) -> None:
@@ -192,6 +212,114 @@ async def test_a_reader_gets_the_beginning_while_the_rest_comes_and_may_leave(tm
         await until("the fetch to end", lambda: not ben.daemon.fetcher._tasks)
         assert await whole(ben, item) == data
         assert bytes_from(ben, ann) < 40 * MB + 6 * MB
+
+
+async def test_who_does_not_answer_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_HAVE_S", 1000.0)
+    silent = Party("silent")
+    asked = asyncio.Event()
+
+    async def never(link: Link, message: m.Message) -> AsyncIterator[m.Message]:
+        if isinstance(message, m.Have):
+            asked.set()
+        await asyncio.Event().wait()
+        yield m.Pong()
+
+    silent.answer = never
+    async with three(tmp_path) as (ann, ben, _):
+        await silent.start()
+        try:
+            await ben.daemon.dial(LOOPBACK, silent.port, None)
+            item = await published(ann, written(tmp_path, content("nobody waits")))
+            await arrived(ben, item)
+            async with asyncio.timeout(20):
+                assert (await fetched(ben, item)).complete
+            assert asked.is_set()
+        finally:
+            await silent.network.stop()
+
+
+async def test_a_reader_who_leaves_with_the_last_byte_leaves_a_content_that_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_left = asyncio.Event()
+    complete = download.Download._complete
+
+    async def late(self: download.Download) -> bool:
+        await has_left.wait()
+        return await complete(self)
+
+    monkeypatch.setattr(download.Download, "_complete", late)
+    data = content("the last byte", 3 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        assert await whole(ben, item) == data
+        has_left.set()
+        await until("the fetch to end", lambda: not ben.daemon.fetcher._tasks)
+        row = ben.env.store.read_now(lambda db: db.execute("SELECT record FROM payload").fetchone()[0])
+        assert ben.env.store.read_now(lambda db: is_complete(db, row))
+
+
+async def test_a_fetch_that_ends_while_the_disk_works_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end, closed_early = threading.Event(), threading.Event(), threading.Event()
+    sync = PartialFile.sync
+
+    def slow(self: PartialFile) -> None:
+        began.set()
+        may_end.wait(PATIENCE_SECONDS)
+        if self._descriptor < 0:
+            closed_early.set()
+        sync(self)
+
+    monkeypatch.setattr(PartialFile, "sync", slow)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, content("a slow disk")))
+        await arrived(ben, item)
+        got = asyncio.create_task(whole(ben, item))
+        await until("a block to be on its way to the disk", began.is_set)
+        got.cancel()
+        await asyncio.wait((got,))
+        [fetch] = ben.daemon.fetcher._tasks
+        await asyncio.wait((fetch,), timeout=0.2)
+        assert not fetch.done()
+        may_end.set()
+        await asyncio.wait((fetch,))
+        assert fetch.cancelled() and not closed_early.is_set()
+        assert (await fetched(ben, item)).complete
+
+
+async def test_a_block_that_two_have_brought_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = download.Download._came
+
+    def twice(self: download.Download, link: PeerLink, arrival: Arrival, fetched: int) -> None:
+        again = arrival
+        if isinstance(arrival.block, PartialFile):
+            block = self._env.store.files.partials.open(arrival.cid, most_bytes=MB)
+            block.begin()
+            block.take(memoryview(arrival.block.path.read_bytes()))
+            again = Arrival(arrival.cid, block)
+        came(self, link, arrival, fetched)
+        came(self, link, again, fetched)
+
+    monkeypatch.setattr(download.Download, "_came", twice)
+    data = content("twice")
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        await arrived(ben, item)
+        row = ben.env.store.read_now(lambda db: db.execute("SELECT record FROM payload").fetchone()[0])
+        async for step in ben.daemon.items.fetch(cid_text(item), timeout_s=PATIENCE_SECONDS):
+            if isinstance(step, Progress):
+                assert step.done <= ben.env.store.read_now(lambda db: bytes_used(db, row))
+        assert isinstance(step, FetchSummary) and step.complete
+        assert await whole(ben, item) == data
+        assert list((ben.folder / "blocks" / "partial").glob("*")) == []
 
 
 async def test_a_content_of_equal_chunks_is_one_block(tmp_path: Path) -> None:
@@ -231,6 +359,23 @@ async def test_an_item_that_is_retracted_while_it_comes_leaves_nothing(tmp_path:
         await ben.env.store.erase_traces()
         await ben.env.store.maintain(now=ben.now())
         assert [path for path in (ben.folder / "blocks").rglob("*") if path.is_file()] == []
+
+
+async def test_what_is_retracted_elsewhere_does_not_break_what_is_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "AT_ONCE_BYTES", 0)  # as with a large database
+    data = content("not the retracted one", 40 * MB)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, data))
+        others = [await published(ben, written(tmp_path, b"a note", f"{n}.txt")) for n in range(3)]
+        await arrived(ben, item)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for step in ben.daemon.items.fetch(cid_text(item), timeout_s=PATIENCE_SECONDS):
+                if isinstance(step, Progress) and step.done and others:
+                    await ben.daemon.items.retract(cid_text(others.pop()))
+        assert isinstance(step, FetchSummary) and step.complete
+        assert await whole(ben, item) == data
 
 
 async def test_a_text_is_shown_once_it_came(tmp_path: Path) -> None:

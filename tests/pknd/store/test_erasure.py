@@ -9,10 +9,14 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import pytest
+
 from pkn_protocol.records.ids import raw_cid
 from pkn_protocol.records.model import Payload, Record
+from pknd.store import erasure
 from pknd.store.blocks import IN_ROW_BYTES, put_block
 from pknd.store.ingest import ingest
+from pknd.store.partials import PartialFile
 from pknd.store.records import counts
 from pknd.store.store import Store
 from tests.pknd.store.people import NOW, Person
@@ -122,6 +126,39 @@ async def test_what_a_crash_left_over_is_erased_at_the_next_start(tmp_path: Path
     again = Store.open(tmp_path)
     assert holding(tmp_path, WORD) == []
     await again.close()
+
+
+async def test_beginnings_are_deleted_once_a_retraction_and_what_was_open_is_lost_and_nothing_else(
+    store: Store, anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "AT_ONCE_BYTES", 0)
+    records = await store.write(lambda db: fill(db, store, anna, ["zanzibarine", "otherwise zanzibarine"]))
+
+    def beginning(block: bytes) -> PartialFile:
+        into = store.files.partials.open(raw_cid(block), most_bytes=2**20)
+        into.begin()
+        into.take(memoryview(block))
+        return into
+
+    before, after = bytes(2**17), bytes(2**18)
+    lost = beginning(before)
+    await store.write(lambda db: ingest(db, anna.retraction(records[0].id), now=NOW))
+    assert not await store.erase_traces()
+    assert not lost.path.exists()
+    stays = beginning(after)
+    await store.write(lambda db: ingest(db, anna.note("Something else", time=NOW), now=NOW))
+    assert not await store.erase_traces()
+    assert stays.path.exists()
+    await asyncio.to_thread(store.files.adopt, [(raw_cid(before), lost), (raw_cid(after), stays)])
+    assert not store.files.exists(raw_cid(before))
+    assert store.files.read(raw_cid(after)) == after
+    for into in (lost, stays):
+        into.close()
+    second = beginning(before)
+    second.close()
+    await store.write(lambda db: ingest(db, anna.retraction(records[1].id), now=NOW))
+    await store.erase_traces()
+    assert not second.path.exists()
 
 
 async def test_a_reader_elsewhere_delays_erasure_but_does_not_prevent_it(store: Store, anna: Person) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -228,6 +229,31 @@ def test_a_busy_source_is_left_alone_for_a_moment_and_asked_for_less() -> None:
     schedule.lost("a", first[0], Loss.BUSY, 0.0)
     schedule.came("a", first[1], BLOCK_BYTES, 1.0)
     assert len(schedule.next(1.0)) == 1
+
+
+def test_a_source_that_refuses_is_asked_ever_later() -> None:
+    blocks = cids(8)
+    schedule: Schedule[str] = Schedule()
+    schedule.join("a", assumed=True)
+    schedule.want([(cid, BLOCK_BYTES) for cid in blocks])
+    asked = []
+    for quarters in range(4 * 60):
+        now = quarters / 4
+        fetches = [effect for effect in schedule.next(now) if isinstance(effect, Fetch)]
+        if fetches:
+            asked.append(now)
+        for fetch in fetches:
+            schedule.lost("a", fetch.cid, Loss.BUSY, now)
+    assert [after - before for before, after in itertools.pairwise(asked)] == [1, 2, 4, 8, 16, 16]
+    assert not schedule.is_hopeless(60.0)
+    [next_one] = schedule.next(80.0)
+    assert isinstance(next_one, Fetch)
+    schedule.came("a", next_one.cid, BLOCK_BYTES, 80.1)
+    for effect in schedule.next(80.1):
+        assert isinstance(effect, Fetch)
+        schedule.lost("a", effect.cid, Loss.BUSY, 80.2)
+    assert schedule.next(80.9) == []
+    assert schedule.next(81.3)
 
 
 def test_a_source_that_only_fails_counts_as_gone() -> None:
