@@ -142,3 +142,23 @@ def test_whatever_lies_in_a_folder_is_imported_or_named_and_once_is_enough(ann: 
     versions = ann.pkn("history", peeled["item"])["versions"]
     assert [version["head"] for version in versions] == [True, False]
     assert len(ann.query("pomelo")) == 4
+
+
+def test_an_edited_note_links_to_what_it_linked_to(tmp_path: Path) -> None:
+    ann, folder = Node("Ann", tmp_path), tmp_path / "linked"
+    folder.mkdir()
+    (folder / "hive.md").write_text("# Hive\n\nBees live there.")
+    (folder / "queen.md").write_text("# Queen\n\nThere is one in a [hive](hive.md).")
+    with running(ann):
+        ann.pkn("import", str(folder), "--yes")
+        [queen] = [hit["id"] for hit in ann.query("one") if hit["title"] == "Queen"]
+
+        def linked(ref: str) -> int:
+            return len(ann.pkn("show", ref)["links"])
+
+        assert linked(queen) == 1
+        for change in (("--title", "The queen"), ("--tag", "bees"), (str(folder / "queen.md"),)):
+            assert linked(ann.pkn("edit", queen, *change)["id"]) == 1, change
+        text = "# Queen\n\nShe lays eggs in a [hive](hive.md) all day."
+        assert linked(ann.pkn("edit", queen, "-", text=text)["id"]) == 1
+        assert linked(ann.pkn("edit", queen, "-", text="# Queen\n\nShe flew away.")["id"]) == 0

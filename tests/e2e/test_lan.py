@@ -77,6 +77,8 @@ def test_who_leaves_says_goodbye_and_is_dialled_no_more_under_that_name(tmp_path
         bruno = HostNode("Bruno", tmp_path, lan.host(bridge, "10.73.4.2"))
         with running(anna, bruno):
             wait_for("Anna and Bruno to meet", lambda: anna.online() == bruno.online() == 1)
+            # It may be Bruno who dialled, before Anna has heard of him.
+            wait_for("Anna to have found Bruno", lambda: bool(anna.events("peer.found")))
             bruno.stop()
             wait_for("Anna to hear of it", lambda: bool(anna.events("peer.gone")))
 

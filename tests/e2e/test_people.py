@@ -190,3 +190,18 @@ def test_people_whom_the_trusted_vouch_for_are_heard(tmp_path: Path) -> None:
         assert ann.titles("maraschino", "--local") == []
         ann.pkn("unblock", cat.id)
         wait_for("Ann to hold it again", lambda: ann.titles("maraschino", "--local") == ["Cherries"])
+
+
+def test_who_is_unblocked_is_met_again_at_once(tmp_path: Path) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    with running(ann, ben):
+        ben.connect(ann)
+        trust_each_other(ann, ben)
+        wait_for("them to meet", lambda: ann.online() == ben.online() == 1)
+        ann.pkn("block", "Ben")
+        wait_for("the connection to end", lambda: ann.online() == ben.online() == 0)
+        ben.publish("# Written meanwhile", "--to", "public")
+        ann.pkn("unblock", "Ben")
+        ann.trust(ben)
+        wait_for("them to meet again", lambda: ann.online() == 1, seconds=10)
+        wait_for("what was written meanwhile", lambda: ann.titles("meanwhile") == ["Written meanwhile"])

@@ -134,7 +134,10 @@ def _read(text: str) -> FrontMatter:
             return nothing
         raise bad_line(at + 1, f"the front matter has more than {FRONT_MATTER_BYTES} bytes", "shorten it")
     try:
-        found = toml_fields(block, at + 2) if opening == _TOML else yaml_fields(block, at + 2)
+        # A tab alone is no YAML, but nothing stands there all the same.
+        blank = not block.strip()
+        read = toml_fields if opening == _TOML else yaml_fields
+        found = ({}, {}) if blank else read(block, at + 2)
     except NotFields as error:
         if meant is None:
             return nothing

@@ -24,7 +24,7 @@ from pkn_protocol.control.items import (
 )
 from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.control.work import Progress
-from pkn_protocol.records.ids import AuthorId, cid_text
+from pkn_protocol.records.ids import AuthorId, Cid, cid_text
 from pkn_protocol.records.model import Item, Retraction
 from pknd.capture.captured import Captured, CaptureError, ItemKind, clean_tags
 from pknd.capture.files import capture_file
@@ -48,6 +48,7 @@ from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
 from pknd.store.records import Filter, Held, listed, tag_counts, versions
+from pknd.store.sources import path_of
 
 RelatedTo = Callable[[sqlite3.Connection, Held, int], Sequence[Held]]
 """What is like an item, at most so many."""
@@ -89,7 +90,7 @@ class Items:
         item = _own_item(held, self._env.keys.author, "edit")
         heads = await self._env.store.read(lambda db: versions(db, held.record.item_id))
         captured = await asyncio.to_thread(self._edited, held, item, request)
-        links = await self._env.store.read(lambda db: linked_items(db, captured, None))
+        links = await self._env.store.read(lambda db: _links_after(db, held, item, captured, request))
         # All heads that were seen, then the nearest versions behind them.
         ordered = sorted(heads, key=lambda version: not version.head)
         draft = Draft(
@@ -246,6 +247,16 @@ class Items:
             readers=readers,
             warnings=notes_on(made.draft.captured),
         )
+
+
+def _links_after(
+    db: sqlite3.Connection, held: Held, item: Item, captured: Captured, request: EditRequest
+) -> tuple[Cid, ...]:
+    """What an edited item links to: as before where the text stayed, else as from where its file lies."""
+    if request.path is None and request.text is None:
+        return item.links
+    path = path_of(db, held.record.item_id) if request.path is None else Path(request.path)
+    return linked_items(db, captured, path)
 
 
 def _captured(request: PublishRequest) -> Captured:

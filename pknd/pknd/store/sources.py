@@ -42,6 +42,12 @@ def sources_with(db: sqlite3.Connection, digest: bytes) -> list[Source]:
     ]
 
 
+def path_of(db: sqlite3.Connection, item: Cid) -> Path | None:
+    """Where the file of an own item lies, if it came from one."""
+    row = db.execute("SELECT path FROM source WHERE item = ? ORDER BY path LIMIT 1", (item,)).fetchone()
+    return None if row is None else Path(os.fsdecode(row[0]))
+
+
 def put_sources(db: sqlite3.Connection, sources: Sequence[Source]) -> None:
     """Note where items came from; whoever publishes a file again wants it again."""
     if db.execute(

@@ -152,7 +152,8 @@ def test_a_line_near_the_beginning_that_says_private_is_never_passed_over(
         return
     if audience is None:
         written = [part.strip() for part in before]
-        first = next(at for at, part in enumerate(written) if part not in ("", "---", "+++", "..."))
+        first = next((at for at, part in enumerate(written) if part not in ("", "---", "+++", "...")), None)
+        assert first is not None, "nothing stands before it"
         assert {"", "---", "+++", "..."} & set(written[first:])
 
 
