@@ -134,8 +134,8 @@ def _read(text: str) -> FrontMatter:
             return nothing
         raise bad_line(at + 1, f"the front matter has more than {FRONT_MATTER_BYTES} bytes", "shorten it")
     try:
-        # A tab alone is no YAML, but nothing stands there all the same.
-        blank = not block.strip()
+        # A tab or another fence is no field, but nothing else stands there all the same.
+        blank = all(_bare(line) in ("", _YAML, _TOML, _YAML_END) for line in lines[at + 1 : end])
         read = toml_fields if opening == _TOML else yaml_fields
         found = ({}, {}) if blank else read(block, at + 2)
     except NotFields as error:
