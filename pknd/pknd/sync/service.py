@@ -105,6 +105,9 @@ class Sync:
         if any(isinstance(record.body, Grant) for record in records):
             self._grants_due = True
             self._refresh_due.set()
+        if not self._served:
+            # Whoever connects later compares.
+            return
         others = [facts_of(record) for record in records if not isinstance(record.body, Grant)]
         self._do(self._node.published(others, self._env.now()))
 
