@@ -47,7 +47,7 @@ _NUMBERS = {
     LogLevel.ERROR: logging.ERROR,
 }
 _RESERVED = frozenset({"time", "level", "event"})
-_BARE = re.compile(r'[^\s"=\\]+')
+_BARE = re.compile(r"""[^\s"'=\\]+""")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 

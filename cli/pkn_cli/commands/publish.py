@@ -61,7 +61,8 @@ def publish(
 
     WHAT is a file, a URL (a bookmark), or - for a text on standard input. With nothing your editor opens, or
     standard input is read where there is no terminal. Folders go in with pkn import. Returns when it is on
-    disk. Of several those that can be are published; exit status 1 when one could not. Undo: pkn retract.
+    disk. Of several files those that can be read are published, and exit status 1 says that one could not;
+    when one is not there, nothing is. Undo: pkn retract.
     """
     if len(what) > 1 and title is not None:
         raise click.UsageError("--title goes with one WHAT alone", click.get_current_context())
