@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
 import time
 from pathlib import Path
 from statistics import median
@@ -82,13 +81,8 @@ def _seconds(anna: Node, bruno: Node) -> float:
 
 
 def _on_disk(node: Node) -> int:
-    """Asked of the disk: the daemon has nothing to do with it."""
-    db = sqlite3.connect(f"file:{node.home / 'pkn.db'}?mode=ro", uri=True)
-    try:
-        [count] = db.execute("SELECT count(*) FROM record WHERE wire AND head").fetchone()
-        return int(count)
-    finally:
-        db.close()
+    [(count,)] = node.asked_of_disk("SELECT count(*) FROM record WHERE wire AND head")
+    return int(count)
 
 
 def _verifications() -> float:

@@ -9,9 +9,9 @@ from pkn_protocol.control.status import Fetching, Status
 from pkn_protocol.records.ids import did_key
 from pkn_protocol.sync.facts import Progress
 from pknd.environment import Environment
-from pknd.news.service import count_news
 from pknd.people.identity import Identity
 from pknd.people.view import PeopleView
+from pknd.store.news import count_unseen
 from pknd.store.records import counts
 from pknd.store.retention import usage
 
@@ -47,7 +47,7 @@ class StatusReport:
     async def status(self) -> Status:
         me, now = self._env.keys.author, self._env.now()
         held, used, news = await self._env.store.read(
-            lambda db: (counts(db), usage(db, me), count_news(db, now=now))
+            lambda db: (counts(db), usage(db, me), count_unseen(db, now=now))
         )
         return Status(
             id=did_key(me),

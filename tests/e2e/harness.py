@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -155,6 +156,14 @@ class Node:
     def files_with(self, words: bytes) -> list[str]:
         """The files of the home that hold some bytes."""
         return [path.name for path in self.home.rglob("*") if path.is_file() and words in path.read_bytes()]
+
+    def asked_of_disk(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the database says; the daemon, running or not, has nothing to do with it."""
+        db = sqlite3.connect(f"file:{self.home / 'pkn.db'}?mode=ro", uri=True)
+        try:
+            return db.execute(statement, values).fetchall()
+        finally:
+            db.close()
 
     def events(self, name: str) -> list[str]:
         """The lines of the log with an event."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -41,17 +40,13 @@ def authors_of(nodes: Sequence[HostNode]) -> list[AuthorId]:
 
 def notes_held(node: HostNode, authors: Collection[AuthorId]) -> tuple[int, int]:
     """How many notes of these authors are on its disk, and the bytes of their records; running or not."""
-    db = sqlite3.connect(f"file:{node.home / 'pkn.db'}?mode=ro", uri=True)
-    try:
-        marks = ",".join("?" * len(authors))
-        count, size = db.execute(
-            "SELECT count(*), coalesce(sum(length(block)), 0) FROM record"
-            f" WHERE kind = 'note' AND wire AND author IN ({marks})",
-            list(authors),
-        ).fetchone()
-        return int(count), int(size)
-    finally:
-        db.close()
+    marks = ",".join("?" * len(authors))
+    [(count, size)] = node.asked_of_disk(
+        "SELECT count(*), coalesce(sum(length(block)), 0) FROM record"
+        f" WHERE kind = 'note' AND wire AND author IN ({marks})",
+        *authors,
+    )
+    return int(count), int(size)
 
 
 def waited(what: str, happened: Callable[[], bool], *, seconds: float) -> None:

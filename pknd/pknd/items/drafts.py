@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pkn_protocol.records import limits
@@ -81,13 +80,3 @@ def clipped(text: str, most_bytes: int) -> str:
     if len(encoded) <= most_bytes:
         return encoded.decode("utf-8")
     return encoded[:most_bytes].decode("utf-8", errors="ignore")
-
-
-def resolve_links(hrefs: tuple[str, ...], known: Mapping[str, Cid]) -> tuple[Cid, ...]:
-    """The items that hrefs mean: `pkn:` ids, and what `known` maps a relative href to; each once."""
-    found: dict[Cid, None] = {}
-    for href in hrefs:
-        target = known.get(href)
-        if target is not None:
-            found.setdefault(target)
-    return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 from pkn_protocol.control.summaries import ItemSummary
 from pkn_protocol.records.ids import AuthorId, cid_text, did_key
@@ -54,3 +55,8 @@ def summary_of(db: sqlite3.Connection, held: Held, view: PeopleView, holders: Ho
         verified=True,
         doubted=record.author in view.doubted,
     )
+
+
+def fields_of(summary: ItemSummary) -> dict[str, Any]:
+    """Its fields by name, for the shapes that are a summary and something more."""
+    return {name: getattr(summary, name) for name in ItemSummary.__slots__}

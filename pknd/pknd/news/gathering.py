@@ -20,12 +20,11 @@ from pkn_protocol.search.news import Arrival, Reason, reason_for
 from pknd import log
 from pknd.environment import Environment
 from pknd.errors import DomainError
-from pknd.items.content import read_text
-from pknd.items.summaries import Holders, summary_of
+from pknd.items.summaries import Holders, fields_of, summary_of
 from pknd.news.questions import Question, Questions
 from pknd.people.view import PeopleView
-from pknd.search.index import languages
-from pknd.search.texts import TEXT_BYTES
+from pknd.search.index import query_languages
+from pknd.search.texts import Texts
 from pknd.store.arrivals import Came, arrivals_after, forget_arrivals
 from pknd.store.news import Found, put_news
 from pknd.store.records import Filter, Held, get_row
@@ -86,6 +85,7 @@ class Gatherer:
         self._holders = holders
         self._default_lang = default_lang
         self._may_know = may_know
+        self._texts = Texts(env.store.files)
         self._upto = 0
         self._forgotten = 0
         self._came = asyncio.Event()
@@ -202,7 +202,7 @@ class Gatherer:
         """All that are asked now; read anew only where they or the languages of what is held have changed."""
         asked: _Asked = {w.number: _question(w) for w in saved_watches(db)}
         asked.update({watcher: watcher.question for watcher in watchers})
-        langs = frozenset({*languages(db), self._default_lang()} if asked else ())
+        langs = frozenset(query_languages(db, self._default_lang()) if asked else ())
         if self._asked is None or self._asked[:2] != (asked, langs):
             self._asked = asked, langs, Questions(asked, langs)
         return self._asked[2]
@@ -225,7 +225,7 @@ class Gatherer:
 
     def _text_of(self, db: sqlite3.Connection, held: Held) -> str | None:
         try:
-            return read_text(db, self._env.store.files, held, most=TEXT_BYTES)
+            return self._texts.of(db, held)
         except OSError as error:
             # One file that cannot be read must not keep everything behind it from being looked at.
             log.failure("news.unreadable", error, record=held.rowid)
@@ -250,7 +250,6 @@ class Gatherer:
 
 
 def _question(saved: SavedWatch) -> Question:
-
     words, _ = split_filters(saved.query)
     return Question(words, Filter(saved.tags, saved.author, saved.kind, saved.since), saved.after)
 
@@ -266,5 +265,4 @@ def _took_part(db: sqlite3.Connection, came: Came, me: AuthorId) -> bool:
 def _match(
     db: sqlite3.Connection, held: Held, view: PeopleView, holders: Holders, *, confirmed: bool
 ) -> WatchMatch:
-    summary = summary_of(db, held, view, holders)
-    return WatchMatch(**{name: getattr(summary, name) for name in summary.__slots__}, confirmed=confirmed)
+    return WatchMatch(**fields_of(summary_of(db, held, view, holders)), confirmed=confirmed)

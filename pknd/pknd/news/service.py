@@ -28,9 +28,9 @@ from pknd.items.summaries import Holders, summary_of
 from pknd.news.gathering import Gatherer, Watcher
 from pknd.news.questions import Question, read_question
 from pknd.people.view import PeopleView
-from pknd.search.index import languages
+from pknd.search.index import query_languages
 from pknd.store.arrivals import last_arrival
-from pknd.store.news import Unseen, last_look, mark_seen, unseen
+from pknd.store.news import Unseen, count_unseen, last_look, mark_seen, unseen
 from pknd.store.records import get_row
 from pknd.store.watches import SavedWatch, find_watch, remove_watch, save_watch, saved_watches
 
@@ -87,7 +87,7 @@ class NewsService:
 
         def work(db: sqlite3.Connection) -> Seen:
             mark_seen(db, upto=upto, now=now)
-            return Seen(len(unseen(db, now=now)), now)
+            return Seen(count_unseen(db, now=now), now)
 
         return await self._env.store.write(work)
 
@@ -145,7 +145,7 @@ class NewsService:
         view, now = self._view(), self._env.now()
 
         def work(db: sqlite3.Connection) -> Watch:
-            found = find_watch(db, " ".join(name.split()))
+            found = find_watch(db, _one_line(name))
             if found is None:
                 raise DomainError(
                     ErrorCode.NO_SUCH_WATCH, f"there is no saved question {name}", "pkn watch list shows them"
@@ -182,7 +182,7 @@ class NewsService:
             self._gatherer.remove_watcher(watcher)
 
     def _langs(self, db: sqlite3.Connection) -> set[str]:
-        return {*languages(db), self._default_lang()}
+        return query_languages(db, self._default_lang())
 
     async def _told(self, limit: int, bundled: bool, *, after: int) -> News:
         view, holders, now = self._view(), self._holders(), self._env.now()
@@ -197,11 +197,6 @@ class NewsService:
             return News(tuple(lines), len(found), told.left, told.upto, last_look(db))
 
         return await self._env.store.read(work)
-
-
-def count_news(db: sqlite3.Connection, *, now: int) -> int:
-    """How many items are news, for whoever shows the daemon's state."""
-    return len(unseen(db, now=now))
 
 
 def _new_matches(db: sqlite3.Connection, now: int) -> Counter[str]:
@@ -235,8 +230,12 @@ def _watch(saved: SavedWatch, view: PeopleView, new: int) -> Watch:
     )
 
 
+def _one_line(name: str) -> str:
+    return " ".join(name.split())
+
+
 def _checked_name(name: str) -> str:
-    clean = " ".join(name.split())
+    clean = _one_line(name)
     if not clean or not clean.isprintable() or len(clean) > WATCH_NAME_CHARS or clean.startswith("-"):
         raise DomainError(
             ErrorCode.BAD_REQUEST,

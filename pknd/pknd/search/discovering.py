@@ -20,7 +20,7 @@ from pknd.errors import DomainError
 from pknd.items.references import find_item
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
-from pknd.search.index import IndexReader, collection, languages
+from pknd.search.index import IndexReader, collection, query_languages
 from pknd.search.local import LocalHit, local_query, statistics_of
 from pknd.search.strangers import Strangers
 from pknd.store.records import Filter, Held
@@ -106,7 +106,7 @@ class Discovering:
 
     def _parsed(self, db: sqlite3.Connection, text: str) -> Query:
         try:
-            return parse_query(text, {*languages(db), self._default_lang()})
+            return parse_query(text, query_languages(db, self._default_lang()))
         except BadQuery as error:
             raise DomainError(ErrorCode.BAD_QUERY, str(error), "as in: pkn who boundary layer") from error
 

@@ -150,6 +150,11 @@ def languages(db: sqlite3.Connection) -> set[str]:
     return {lang for (lang,) in db.execute("SELECT lang FROM document_total WHERE lang <> ''")}
 
 
+def query_languages(db: sqlite3.Connection, default: str) -> set[str]:
+    """In which the words of a query are read: the documents', and that of texts which do not say theirs."""
+    return {*languages(db), default}
+
+
 class IndexReader:
     """What one query reads, in one snapshot: recent postings and the list of runs are read once."""
 

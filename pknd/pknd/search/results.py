@@ -16,7 +16,6 @@ from pkn_protocol.control.query import (
     Suggestion,
     Variant,
 )
-from pkn_protocol.control.summaries import ItemSummary
 from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.search.documents import best_class, terms_of, without_sketch
 from pkn_protocol.search.passages import Passage
@@ -25,7 +24,7 @@ from pkn_protocol.search.rank import Rank
 from pkn_protocol.search.scoring import Statistics
 from pkn_protocol.search.variants import Group, Ranked, Variants, outdated
 from pknd.environment import Environment
-from pknd.items.summaries import Holders, summary_of
+from pknd.items.summaries import Holders, fields_of, summary_of
 from pknd.people.view import PeopleView
 from pknd.search.hints import hint_for
 from pknd.search.local import TextOf, passage_of
@@ -166,7 +165,7 @@ class Results:
         self, db: sqlite3.Connection, findings: Findings, cid: Cid, sources: Sources
     ) -> dict[str, Any]:
         summary = summary_of(db, findings.held[cid], self._view(), self._holders())
-        values = {name: getattr(summary, name) for name in ItemSummary.__slots__}
+        values = fields_of(summary)
         found = dict.fromkeys((*summary.sources, *(device.hex() for device in sources.get(cid, ()))))
         values["sources"] = tuple(found)
         return values

@@ -31,7 +31,7 @@ from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, seen_hash
 from pknd.search.filtering import wanted_by
 from pknd.search.incoming import Incoming
-from pknd.search.index import IndexReader, languages
+from pknd.search.index import IndexReader, query_languages
 from pknd.search.local import local_query, statistics_of
 from pknd.search.results import Asked, Findings, Results
 from pknd.search.strangers import Strangers
@@ -119,7 +119,7 @@ class Queries:
         def work(db: sqlite3.Connection) -> Findings:
             try:
                 words, typed = split_filters(request.query)
-                langs = {*languages(db), self._default_lang()}
+                langs = query_languages(db, self._default_lang())
                 query = parse_query(words, langs)
             except BadQuery as error:
                 raise DomainError(

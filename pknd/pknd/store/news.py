@@ -27,6 +27,11 @@ _CHANGED = (
     "record.item <> record.id AND NOT EXISTS (SELECT 1 FROM record AS one JOIN news AS too"
     " ON too.record = one.rowid WHERE one.id = record.item)"
 )
+# What is left out came by somebody who is trusted no more, or for a question that is saved no more.
+_TOLD = (
+    f"({_STILL} IS NOT NULL OR record.rowid IN"  # noqa: S608
+    " (SELECT record FROM watch_match JOIN watch ON watch.number = watch_match.watch))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def unseen(db: sqlite3.Connection, *, now: int, after: int = 0) -> list[Unseen]:
     rows = db.execute(
         f"SELECT news.seq, record.rowid, record.author, record.time, {_STILL}, {_CHANGED}"  # noqa: S608
         f" FROM news JOIN record ON record.rowid = news.record WHERE news.seq > ?"
-        f" AND {clause} ORDER BY news.seq",
+        f" AND {clause} AND {_TOLD} ORDER BY news.seq",
         (after, *values),
     ).fetchall()
     names: dict[int, list[str]] = defaultdict(list)
@@ -86,14 +91,23 @@ def unseen(db: sqlite3.Connection, *, now: int, after: int = 0) -> list[Unseen]:
         names[record].append(name)
     found = []
     for seq, rowid, author, time, reason, changed in rows:
-        why = Reason(reason) if reason is not None else Reason.MATCH if rowid in names else None
-        if why is None:
-            continue
+        why = Reason.MATCH if reason is None else Reason(reason)
         if why is Reason.PUBLISHED and rowid in names:
             why = Reason.MATCH
         piece = Piece(seq, AuthorId(author), time, why, tuple(names[rowid]))
         found.append(Unseen(piece, rowid, bool(changed)))
     return found
+
+
+def count_unseen(db: sqlite3.Connection, *, now: int) -> int:
+    """How many `unseen` gives at `now` (ms)."""
+    clause, values = filter_clauses(Filter(now=now))
+    [count] = db.execute(
+        "SELECT count(*) FROM news JOIN record ON record.rowid = news.record"  # noqa: S608
+        f" WHERE {clause} AND {_TOLD}",
+        values,
+    ).fetchone()
+    return int(count)
 
 
 def mark_seen(db: sqlite3.Connection, *, upto: int, now: int) -> None:

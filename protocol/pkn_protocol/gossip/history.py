@@ -52,6 +52,7 @@ class Entry:
     asked: int = 0
     """They asked us."""
     asked_again: int = 0
+    """And once more; nobody is given a record a third time."""
     is_late: bool = False
     """The tree brought it after it had been asked for beside it."""
     answering: int = 0

@@ -45,8 +45,6 @@ class BroadcastLimits:
     trees: int = 512
     """Authors with a tree of their own, remembered for each neighbour; one that is forgotten is in the shared
     tree again, and costs a duplicate or a repair."""
-    grafts_a_record: int = 2
-    """How often one neighbour is given the same record for the asking."""
     undelivered: int = 256
     """Records announced and, when asked for, not given: then a neighbour's announcements are not heeded."""
     ignored_for: int = 60_000

@@ -98,7 +98,7 @@ class Session:
         self._prove_at: int | None = None
         self._introduced = False
         self._introduce_at: int | None = None
-        self._not_stored = 0
+        self._store_again = NOT_STORED_MS
         self._asked = 0
         self._settling = False
         self._compare_again = False
@@ -213,7 +213,7 @@ class Session:
 
     def stored(self, number: int, outcome: Stored, now: int) -> None:
         self._arrivals.stored(number)
-        self._not_stored = 0
+        self._store_again = NOT_STORED_MS
         if not self._introduced:
             # A grant is made for devices that are known.
             self._introduced = True
@@ -232,8 +232,8 @@ class Session:
         self._go_on(now)
 
     def not_stored(self, number: int, now: int) -> None:
-        wait = min(NOT_STORED_MS << self._not_stored, MOST_NOT_STORED_MS)
-        self._not_stored = min(self._not_stored + 1, 16)
+        wait = self._store_again
+        self._store_again = min(2 * wait, MOST_NOT_STORED_MS)
         self._arrivals.stored(number)
         if not self._introduced:
             # Without its device record nothing of the peer can be taken.
