@@ -90,7 +90,13 @@ def postings_of_sketches(documents: Sequence[Sketched | None], decoded: Entries)
     places = np.array([at for _, at in added], np.intp)
     extra = Postings(np.array([stem for stem, _ in added], np.uint32), lows[places], codes[places])
     # Of a stem that is in both, or twice among the extra ones, the highest class is the last.
-    both = joined([found, extra])
+    both = ordered(
+        Postings(
+            np.concatenate([found.stems, extra.stems]),
+            np.concatenate([found.entries, extra.entries]),
+            np.concatenate([found.codes, extra.codes]),
+        )
+    )
     names = both.stems.astype(np.uint64) << np.uint64(32) | both.docs
     return both.where(np.append(names[1:] != names[:-1], True))
 
@@ -127,14 +133,14 @@ def postings_of(documents: Sequence[Terms]) -> Postings:
     )
 
 
-def ordered(postings: Postings) -> Postings:
-    """The same, sorted."""
+def ordered(postings: Postings, *, in_runs: bool = False) -> Postings:
+    """The same, sorted; `in_runs`: it is a few sorted parts, which the stable way merges."""
     # Stem, entry and code make one number of 64 bits: to sort numbers is a few times as quick as to find
     # their order.
     keys = postings.stems.astype(np.uint64) << np.uint64(40)
     keys |= postings.entries.astype(np.uint64) << np.uint64(8)
     keys |= postings.codes
-    keys.sort()
+    keys.sort(kind="stable" if in_runs else None)
     return Postings(
         (keys >> np.uint64(40)).astype(np.uint32),
         (keys >> np.uint64(8)).astype(np.uint32),
@@ -143,8 +149,10 @@ def ordered(postings: Postings) -> Postings:
 
 
 def joined(parts: Iterable[Postings]) -> Postings:
-    """All of several, sorted."""
-    held = list(parts)
+    """All of several, each of which is sorted."""
+    held = [part for part in parts if len(part)]
+    if len(held) == 1:
+        return held[0]
     if not held:
         return postings_of(())
     return ordered(
@@ -152,7 +160,8 @@ def joined(parts: Iterable[Postings]) -> Postings:
             np.concatenate([part.stems for part in held]),
             np.concatenate([part.entries for part in held]),
             np.concatenate([part.codes for part in held]),
-        )
+        ),
+        in_runs=True,
     )
 
 
