@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pkn_protocol.number_sets import are_among, distinct
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.documents import length_of, tag_stems, terms_of, without_sketch
 from pkn_protocol.text.sketch import BadSketch, Sketch
@@ -219,8 +220,8 @@ class IndexReader:
         ]
         if not found:
             return np.zeros(0, np.uint32)
-        docs = np.unique(np.concatenate(found))
-        return docs[~np.isin(docs, list(self.forgotten))]
+        docs = distinct(np.concatenate(found))
+        return docs[~are_among(docs, np.array(list(self.forgotten), np.uint32))]
 
     def counts(self, stems: Words) -> NDArray[np.int64]:
         """How many documents have each of many stems, which ascend; those that are no more count still."""
