@@ -339,15 +339,28 @@ def test_get_writes_a_file_whole_or_not_at_all(
     target.chmod(0o640)
     route = ("GET", "/v1/items/x/payload")
     daemon.answers[route] = Answer(body=b"abc", media_type="image/png", length=1000)
-    result = run("get", "x", "-o", str(target))
+    result = run("get", "x", "-o", str(target), "--force")
     assert result.exit_code == 1
     assert "after 3 of 1000 bytes" in result.stderr
     assert target.read_bytes() == b"before"
     daemon.answers[route] = Answer(body=b"abc", media_type="image/png")
-    assert ask("get", "x", "-o", str(target)) == {"path": str(target), "size": 3, "media_type": "image/png"}
+    told = {"path": str(target), "size": 3, "media_type": "image/png"}
+    assert ask("get", "x", "-o", str(target), "--force") == told
     assert target.read_bytes() == b"abc"
     assert target.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_get_writes_over_nothing_unasked(
+    run: Run, daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my notes").write_bytes(b"mine")
+    daemon.answers["GET", "/v1/items/x/payload"] = Answer(body=b"abc")
+    result = run("get", "x", "-o", "my notes")
+    assert (result.exit_code, daemon.asked) == (1, [])
+    assert "pkn get x -o 'my notes' --force" in result.stderr
+    assert (tmp_path / "my notes").read_bytes() == b"mine"
 
 
 def test_get_goes_through_a_link_and_into_a_device(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
@@ -376,8 +389,18 @@ def test_history_marks_the_current_version(run: Run, daemon: FakeDaemon) -> None
     )
     daemon.on("GET", "/v1/items/x/history", History(ITEM, versions))
     _, new, old = run("history", "x").stdout.splitlines()
-    assert new.startswith("h2kq7xmv3a") and new.endswith("current")
-    assert not old.endswith("current")
+    assert new.startswith("h2kq7xmv3a ") and new.endswith("current")
+    assert old.startswith("h2kq7xmv3a@1 ") and not old.endswith("current")
+
+
+def test_show_of_an_earlier_version_says_which_is_the_current_one(run: Run, daemon: FakeDaemon) -> None:
+    newer = ITEM.replace("h2kq7xmv3a", "zzkq7xmv3a")
+    earlier = replace(DETAIL, heads=(newer,), versions=2, text=None, text_state=TextState.UNREACHABLE)
+    daemon.on("GET", "/v1/items/x", earlier)
+    daemon.on("GET", f"/v1/items/{ITEM}@1", replace(DETAIL, heads=(newer,), versions=2))
+    result = run("show", "x")
+    assert "this is an earlier one, the current one is zzkq7xmv3a" in result.stdout
+    assert "Thin, and decisive." in result.stdout
 
 
 def test_publish_a_file_by_its_absolute_path(

@@ -99,6 +99,18 @@ def test_get_does_not_spoil_a_terminal(daemon: FakeDaemon, on_terminal: Terminal
     assert status == 0 and "naïve�[2J" in shown
 
 
+def test_get_asks_before_it_writes_over_a_file(
+    daemon: FakeDaemon, on_terminal: Terminal, tmp_path: Path
+) -> None:
+    target = tmp_path / "notes.md"
+    target.write_text("mine")
+    daemon.answers["GET", "/v1/items/x/payload"] = Answer(body=b"theirs")
+    status, shown = on_terminal("get", "x", "-o", str(target), typed="n\n")
+    assert status == 1 and "is as it was" in shown and target.read_text() == "mine"
+    assert on_terminal("get", "x", "-o", str(target), typed="y\n")[0] == 0
+    assert target.read_text() == "theirs"
+
+
 def test_a_long_text_opens_in_the_pager(daemon: FakeDaemon, on_terminal: Terminal, tmp_path: Path) -> None:
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\necho PAGED; cat\n")

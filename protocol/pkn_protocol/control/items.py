@@ -8,6 +8,10 @@ from enum import StrEnum
 from pkn_protocol.control.people import Trust
 from pkn_protocol.control.summaries import Kind
 
+FIRST_VERSION = "@1"
+"""Behind a reference to an item: its first version. Without it the id of the first version, which is the
+item's, means the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
@@ -162,7 +166,7 @@ class ItemDetail:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`head`: one of the item's current versions; `own`: written by the user."""
+    """`head`: one of the item's current versions; `own`: written by the user; `ref`: what to type for it."""
 
     id: str
     time: int
@@ -174,6 +178,7 @@ class Version:
     replaces: tuple[str, ...]
     head: bool
     own: bool = False
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)
