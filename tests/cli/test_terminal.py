@@ -36,6 +36,21 @@ def test_yes_skips_the_question(daemon: FakeDaemon, on_terminal: Terminal) -> No
     assert status == 0 and "?" not in shown
 
 
+def test_block_says_whom_it_concerns_and_asks(daemon: FakeDaemon, on_terminal: Terminal) -> None:
+    daemon.on("GET", "/v1/people/bea", BEA_PERSON)
+    daemon.on("POST", f"/v1/people/{BEA}/block", replace(BEA_PERSON, trust=Trust.BLOCKED))
+    status, shown = on_terminal("block", "bea", typed="n\n")
+    assert status == 1 and "nobody was blocked" in shown
+    assert "~Bea (claimed)" in shown and "delete" in shown
+    assert [asked.method for asked in daemon.asked] == ["GET"]
+    assert on_terminal("block", "bea", typed="y\n")[0] == 0
+    assert daemon.asked[-1].path == f"/v1/people/{BEA}/block"
+    daemon.on("POST", "/v1/people/bea/block", replace(BEA_PERSON, trust=Trust.BLOCKED))
+    daemon.asked.clear()
+    assert on_terminal("block", "bea", "--yes")[0] == 0
+    assert [asked.method for asked in daemon.asked] == ["POST"]
+
+
 def test_retract_names_the_item_and_asks(daemon: FakeDaemon, on_terminal: Terminal) -> None:
     daemon.on("GET", "/v1/items/x", DETAIL)
     daemon.on("DELETE", f"/v1/items/{ITEM}", Retracted(ITEM, ITEM, 1))

@@ -106,6 +106,22 @@ def test_trust_says_what_it_gives_and_what_it_ends(ann: Node, ben: Node) -> None
     assert "before" not in ann.run("trust", ben.id, "ben", "--yes").stderr
 
 
+def test_what_says_undo_does_so(ann: Node, ben: Node) -> None:
+    ann.pkn("trust", ben.id, "benny")
+    for act, undone in (("untrust", "none"), ("block", "blocked"), ("unblock", "none")):
+        if act == "block":
+            ann.pkn("trust", "benny")
+        done = ann.run(act, "benny")
+        assert done.returncode == 0, done.stderr
+        person = ann.pkn("people", ben.id)
+        assert (person["trust"], person["petname"]) == (undone, "benny")
+        undo = done.stderr.strip().rpartition("pkn ")[2].split()
+        assert undo == [{"untrust": "trust", "block": "unblock", "unblock": "block"}[act], "benny"]
+    ann.pkn("trust", "benny")
+    assert ann.pkn("people", "benny")["trust"] == "trusted"
+    ann.pkn("untrust", "benny")
+
+
 def test_retracting_what_somebody_else_wrote_says_what_can_be_done(ann: Node, ben: Node) -> None:
     trust_each_other(ann, ben)
     ben.connect(ann)
