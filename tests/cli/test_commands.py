@@ -459,12 +459,33 @@ def test_publish_a_folder_counts_it_and_names_import(run: Run, daemon: FakeDaemo
     assert "2 files" in result.stderr and f"pkn import {tmp_path}" in result.stderr
 
 
-def test_publish_looks_at_everything_before_it_begins(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
+def test_publish_tells_all_that_could_not_be_and_publishes_the_rest(
+    run: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
     (tmp_path / "here.md").write_text("x")
     daemon.on("POST", "/v1/items", PUBLISHED, 201)
-    result = run("publish", str(tmp_path / "here.md"), str(tmp_path / "gone.md"))
-    assert result.exit_code == 1 and "gone.md" in result.stderr
-    assert daemon.asked == []
+    names = ("gone.md", "here.md", ".", "lost.md")
+    result = run("publish", *(str(tmp_path / name) for name in names))
+    assert result.exit_code == 1
+    told = result.stderr.splitlines()
+    assert [name in line for name, line in zip(("gone.md", "folder", "lost.md"), told, strict=False)] == [
+        True
+    ] * 3
+    assert told[3:] == ["pkn: 3 of 4 not published, the others are"]
+    assert [asked.body["path"] for asked in daemon.asked] == [str(tmp_path / "here.md")]
+
+
+def test_publish_says_when_a_file_is_unchanged_or_has_a_next_version(
+    run: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").write_text("x")
+    daemon.on("POST", "/v1/items", replace(PUBLISHED, unchanged=True))
+    assert run("publish", str(tmp_path / "a.md")).stdout.endswith("3 people, unchanged)\n")
+    newer = ITEM.replace("h2kq7xmv3a", "zzkq7xmv3a")
+    daemon.on("POST", "/v1/items", replace(PUBLISHED, id=newer))
+    result = run("publish", str(tmp_path / "a.md"))
+    assert result.stdout.startswith("zzkq7xmv3a ")
+    assert "its next version: pkn history h2kq7xmv3a" in result.stderr
 
 
 def test_publish_several_prints_one_json_document_a_line(

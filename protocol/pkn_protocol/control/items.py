@@ -45,7 +45,8 @@ class EditRequest:
 class Published:
     """The record that was written; after an edit `id` is the new version's, `item` the first one's.
 
-    `readers` is how many people can read it, null for public.
+    `readers` is how many people can read it, null for public. `unchanged`: nothing was written, since this
+    version of the file's item says it all already.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Published:
     item: str
     readers: int | None = None
     warnings: tuple[str, ...] = ()
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
