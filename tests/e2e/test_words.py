@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,11 +60,44 @@ def test_a_language_without_a_stemmer_is_said_to_be_one(ann: Node) -> None:
 
 
 def test_a_tag_is_the_same_with_its_hash(ann: Node) -> None:
-    item = ann.publish("Tagged", "--tag", "#hash", "--tag", "two words")
+    item = ann.publish("Tagged", "--tag", "#hash", "--tag", "  two words ")
     assert ann.pkn("show", item)["tags"] == ["hash", "two-words"]
     assert [one["id"] for one in ann.pkn("list", "--tag", "#hash")["items"]] == [item]
     ann.pkn("edit", item, "--tag", "#other")
     assert ann.pkn("show", item)["tags"] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ("", "a tag is empty"),
+        (" # ", "a tag is empty"),
+        ("a\x1b[2J", "U+001B"),
+        ("abc\u202ecba", "U+202E"),
+        ("t" * 300, "has 300 bytes, and may have 128"),
+    ],
+)
+def test_what_is_no_tag_is_refused_wherever_it_is_said(
+    tag: str, told: str, ann: Node, tmp_path: Path
+) -> None:
+    before = ann.pkn("status")["items"]
+    note = tmp_path / "note.md"
+    note.write_text(f"---\ntitle: Odd\ntags: [good, {json.dumps(tag)}]\n---\n\nbody\n")
+    imported = ann.run("import", str(note), "--yes", "--json")
+    [failed] = json.loads(imported.stdout)["failed"]
+    assert failed["error"].startswith("line 3: ") and told in failed["error"]
+    note.write_text("plain")
+    for words in (
+        ("publish", str(note), "--tag", tag),
+        ("ask", "Why?", "--tag", tag),
+        ("list", "--tag", tag),
+        ("query", "plain", "--tag", tag),
+    ):
+        refused = ann.run(*words)
+        assert refused.returncode != 0
+        assert (told in refused.stderr or "cannot be" in refused.stderr) and "as in:" in refused.stderr
+        assert "\x1b" not in refused.stderr
+    assert ann.pkn("status")["items"] == before
 
 
 @pytest.mark.parametrize("typed", ["Stall", "boundary layer", "boundary-layer", "Reynolds0189"])

@@ -11,11 +11,12 @@ from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.records.ids import cid_text
 from pkn_protocol.records.model import Item, Record
-from pknd.capture.captured import Captured, CaptureError, ItemKind, clean_tags
+from pknd.capture.captured import Captured, CaptureError, ItemKind
 from pknd.capture.files import capture_file
 from pknd.capture.front_matter import read_front_matter
 from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.markdown import capture_markdown
+from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError
 from pknd.items.linking import linked_items
 from pknd.items.origins import digest_of, replaced_by_next

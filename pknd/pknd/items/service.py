@@ -26,9 +26,10 @@ from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import AuthorId, Cid, cid_text
 from pkn_protocol.records.model import Item, Record, Retraction
-from pknd.capture.captured import Captured, ItemKind, clean_tags
+from pknd.capture.captured import Captured, ItemKind
 from pknd.capture.files import capture_file
 from pknd.capture.markdown import capture_markdown, links_of
+from pknd.capture.tags import clean_tags
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
