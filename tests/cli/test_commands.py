@@ -373,12 +373,12 @@ def test_get_goes_through_a_link_and_into_a_device(run: Run, daemon: FakeDaemon,
 
 
 @pytest.mark.parametrize("target", [".", "nowhere/out"])
-def test_get_to_a_place_that_is_none_is_wrong_usage(
+def test_get_to_a_place_that_is_none_is_refused(
     target: str, run: Run, daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     daemon.answers["GET", "/v1/items/x/payload"] = Answer(body=b"abc")
-    assert run("get", "x", "-o", target).exit_code == 2
+    assert run("get", "x", "-o", target).exit_code == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -45,11 +45,11 @@ def test_a_new_name_is_seen_at_once_here_and_by_others(tmp_path: Path) -> None:
 def test_what_is_no_language_is_refused_wherever_it_is_said(lang: str, ann: Node, tmp_path: Path) -> None:
     note = tmp_path / "note.md"
     note.write_text(f"---\nlang: {lang}\n---\ntext\n")
-    for words in (("publish", str(note)), ("config", "set", "lang", lang)):
+    for words, status in ((("publish", str(note)), 1), (("config", "set", "lang", lang), 2)):
         refused = ann.run(*words)
-        assert refused.returncode == 1
+        assert refused.returncode == status
         assert "such as en or pt-BR" in refused.stderr
-    assert ann.run("publish", "-", "--lang", lang, text="text").returncode == 1
+    assert ann.run("publish", "-", "--lang", lang, text="text").returncode == 2
 
 
 def test_a_language_without_a_stemmer_is_said_to_be_one(ann: Node) -> None:
@@ -94,7 +94,7 @@ def test_what_is_no_tag_is_refused_wherever_it_is_said(
         ("query", "plain", "--tag", tag),
     ):
         refused = ann.run(*words)
-        assert refused.returncode != 0
+        assert refused.returncode == 2
         assert (told in refused.stderr or "cannot be" in refused.stderr) and "as in:" in refused.stderr
         assert "\x1b" not in refused.stderr
     assert ann.pkn("status")["items"] == before
@@ -194,7 +194,7 @@ def test_one_bad_file_does_not_keep_others_from_being_published(ann: Node, tmp_p
 @pytest.mark.parametrize("address", ["foo:bar:baz", "::zz", "1:2:3"])
 def test_what_is_no_address_is_not_dialled(address: str, ann: Node) -> None:
     refused = ann.run("connect", address)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "is no address" in refused.stderr
 
 

@@ -11,7 +11,7 @@ from pkn_cli.asking import confirm
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.failures import AlreadyTold, Exit, Failure
+from pkn_cli.failures import AlreadyTold, Failure
 from pkn_cli.output.amounts import count
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.references import item_ref
@@ -65,7 +65,7 @@ def import_paths(
 def _absolute(path: str) -> str:
     absolute = os.path.abspath(path)  # noqa: PTH100 - links are the daemon's to judge
     if not os.path.lexists(absolute):
-        raise Failure("no-such-file", f"there is no {path}", "name files or folders", status=Exit.FAILED)
+        raise Failure("no-such-file", f"there is no {path}", "name files or folders")
     return absolute
 
 

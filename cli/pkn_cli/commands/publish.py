@@ -80,7 +80,8 @@ def publish(
         try:
             _publish(app, common, _source(app, name))
         except Failure as failure:
-            if failure.code in _HOPELESS:
+            # What means nothing for one means nothing for any.
+            if failure.code in _HOPELESS or failure.status is Exit.WRONG_USAGE:
                 raise
             failed += 1
             tell(failure, as_json=app.json, about=name)
@@ -131,7 +132,6 @@ def _source(app: App, what: str) -> dict[str, str]:
         "no-such-file",
         f"there is no file {what}",
         "a text goes in on standard input: pkn publish -",
-        status=Exit.FAILED,
     )
 
 

@@ -189,14 +189,14 @@ class Items:
             captured = self._unchanged(held, item)
         if captured.audience is not None and captured.audience != (held.record.audience or PUBLIC):
             raise DomainError(
-                ErrorCode.BAD_REQUEST,
+                ErrorCode.CONFLICT,
                 "an edit cannot change who an item is for",
                 "retract it and publish it anew for the other audience",
             )
         is_text = item.payload is None or is_text_payload(item.payload)
         if is_text and captured.text is None and request.kind is None:
             raise DomainError(
-                ErrorCode.BAD_REQUEST,
+                ErrorCode.CONFLICT,
                 f"{item.title!r} is a text, and {captured.name or 'the file'} is {captured.media_type}",
                 "publish the file as an item of its own, or say --kind file if it shall become one",
             )
@@ -270,7 +270,7 @@ _INSTEAD = {
 
 def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
     if not isinstance(held.record.body, Item):
-        raise DomainError(ErrorCode.BAD_REQUEST, f"a {held.record.kind} cannot be {verb}ed", "name an item")
+        raise DomainError(ErrorCode.CONFLICT, f"a {held.record.kind} cannot be {verb}ed", "name an item")
     if held.record.author != me:
         raise DomainError(
             ErrorCode.NOT_YOURS,

@@ -87,7 +87,7 @@ class People:
         def work(db: sqlite3.Connection) -> None:
             if name is not None and begins_a_key(db, name, self.view.me):
                 raise DomainError(
-                    ErrorCode.BAD_REQUEST,
+                    ErrorCode.CONFLICT,
                     f"{name} is the beginning of somebody's key",
                     "choose another petname",
                 )
