@@ -30,6 +30,7 @@ from pknd.items.summaries import Holders
 from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, seen_hash
 from pknd.search.filtering import wanted_by
+from pknd.search.full_texts import scored_by_texts
 from pknd.search.incoming import Incoming
 from pknd.search.index import IndexReader, query_languages
 from pknd.search.local import local_query, statistics_of
@@ -131,7 +132,7 @@ class Queries:
             limit = request.limit * _MORE_THAN_SHOWN
             while True:
                 found = Findings(query, statistics, wanted, langs, unknown_words(query, index))
-                for hit in local_query(
+                hits = local_query(
                     db,
                     query,
                     statistics,
@@ -143,6 +144,9 @@ class Queries:
                     weights=view.weights,
                     shown=0,
                     rank_weights=self._rank_weights(),
+                )
+                for hit in scored_by_texts(
+                    db, hits, query, statistics, text_of=self._text_of, doubted=view.doubted
                 ):
                     found.enter(hit.held, hit.rank, None)
                 texts = len(found.groups(view, request))
