@@ -24,11 +24,13 @@ from pknd.store.versions import PUBLIC_SCOPE
 @dataclass(frozen=True, slots=True)
 class _LookedUp:
     """Of answers: what is held here of them; `hidden` may not be shown whoever sends them, or lack a phrase
-    as what is here of them says; `claims` are strangers' of long texts; and what people think of them."""
+    as what is here of them says, and `confirmed` have all of them; `claims` are strangers' of long texts;
+    and what people think of them."""
 
     held: Mapping[Cid, Held]
     hidden: Collection[Cid]
     claims: Collection[Cid]
+    confirmed: Collection[Cid]
     ratings: Mapping[Cid, Sequence[tuple[float, int]]]
 
 
@@ -55,7 +57,7 @@ class Incoming:
         for one in found:
             cid = one.record.id
             if cid in state.ranks:
-                state.enter(state.held[cid], state.ranks[cid], one.passage)
+                state.enter(state.held[cid], state.ranks[cid], one.passage, confirmed=one.confirmed)
                 scores[cid] = state.ranks[cid].score
                 continue
             held = looked_up.held.get(cid) or _passing(one.record, now)
@@ -78,7 +80,8 @@ class Incoming:
                 ratings=looked_up.ratings.get(cid, ()),
                 weights=weights,
             )
-            state.enter(held, ranked, one.passage)
+            seen = one.confirmed or cid in looked_up.confirmed
+            state.enter(held, ranked, one.passage, confirmed=seen)
             scores[cid] = ranked.score
         return scores
 
@@ -86,17 +89,24 @@ class Incoming:
         held = {record.id: found for record in records if (found := get(db, record.id)) is not None}
         hidden = {cid for cid, found in held.items() if not (found.head and found.shown)}
         hidden |= taken_back(db, (record for record in records if record.id not in held))
-        claims, now, view = set(), self._env.now(), self._view()
+        claims, confirmed, now, view = set(), set(), self._env.now(), self._view()
         ratings = Ratings(db, view.distances, view.weights, now)
         for record in records:
             one = held.get(record.id) or _passing(record, now)
             if is_claim(db, one, view.distances):
                 claims.add(record.id)
-            if state.query.phrases or state.query.excluded_phrases:
+            if not (state.query.phrases or state.query.excluded_phrases):
+                confirmed.add(record.id)
+            elif isinstance(record.body, Item):
                 text = self._text_of(db, one) if one.rowid else None
-                if isinstance(record.body, Item) and phrase_verdict(record.body, text, state.query) is False:
+                verdict = phrase_verdict(record.body, text, state.query)
+                if verdict is False:
                     hidden.add(record.id)
-        return _LookedUp(held, hidden, claims, {record.id: ratings.of(record) for record in records})
+                elif verdict:
+                    confirmed.add(record.id)
+        return _LookedUp(
+            held, hidden, claims, confirmed, {record.id: ratings.of(record) for record in records}
+        )
 
 
 def _passing(record: Record, now: int) -> Held:

@@ -10,12 +10,13 @@ from itertools import islice
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Item
-from pkn_protocol.search.passages import Passage, best_passage
+from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
 from pkn_protocol.search.query import Query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, claims_much, rank
 from pkn_protocol.search.scoring import Statistics
 from pknd.search.index import IndexReader, collection
+from pknd.search.plain import plain_passage
 from pknd.search.ratings import Ratings
 from pknd.search.scores import Matches
 from pknd.search.strangers import LeftOut
@@ -227,7 +228,7 @@ def passage_of(
         return None
     text = text_of(db, held)
     shown = item.excerpt if text is None else without_heading(text, item.title)
-    return best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
+    return plain_passage(shown, item, query, statistics.weights()) if shown else None
 
 
 def admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:
