@@ -83,6 +83,7 @@ class Config:
     rank_stranger: float
     rank_claim: float
     rank_crowd: float
+    rank_ratings: float
     rank_age: float
     rank_half_life: float
     log_level: LogLevel

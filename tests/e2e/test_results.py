@@ -91,7 +91,7 @@ async def test_each_factor_is_shown_and_its_weight_is_a_setting(tmp_path: Path) 
         assert list(usual) == ["Turbulence here", "Turbulence there"]
         before = usual["Turbulence there"].explain
         assert before is not None
-        assert list(before) == ["text", "distance", "crowd", "freshness", "claim"]
+        assert list(before) == ["text", "distance", "crowd", "ratings", "freshness", "claim"]
         assert (before["distance"], before["crowd"], before["claim"]) == (0.6, 1.0, 1.0)
         await ann.config.set("rank_stranger", "0.3")
         await ann.config.set("rank_age", "0.8")
@@ -99,3 +99,31 @@ async def test_each_factor_is_shown_and_its_weight_is_a_setting(tmp_path: Path) 
         assert after is not None
         assert (after["text"], after["distance"]) == (before["text"], 0.3)
         assert after["freshness"] == pytest.approx(1 - 8 * (1 - before["freshness"]))
+
+
+async def test_a_phrase_that_only_a_text_could_show_is_marked_until_a_holder_answers(tmp_path: Path) -> None:
+    ann, ben = Inside("Ann", tmp_path), Liar("ben")
+    words = "the boundary of a layer, or a boundary layer"
+    async with ann.running() as daemon, linked(ben, daemon) as link:
+        record = ben.note("Flow", time=ann.now() - 60, words=words, payload=ben.text("Flow\n" + words))
+        ben.records = [record]
+        await ben.push(link, [record])
+        await taken(ann, record)
+
+        async def confirmed(query: str, scope: Scope) -> list[tuple[str, bool]]:
+            updates = [u async for u in daemon.queries.query(QueryRequest(query=query, scope=scope))]
+            return [(hit.title, hit.confirmed) for hit in updates[-1].result.hits]
+
+        assert await confirmed('"boundary layer"', Scope.LOCAL) == [("Flow", False)]
+        assert await confirmed('"boundary layer"', Scope.EVERYONE) == [("Flow", True)]
+        assert await confirmed("boundary layer", Scope.LOCAL) == [("Flow", True)]
+
+
+def test_filters_alone_are_answered_with_the_command_that_lists(tmp_path: Path) -> None:
+    ann = Node("Ann", tmp_path)
+    with running(ann):
+        done = ann.run("query", "tag:physics/air", "kind:note")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert "pkn list --tag physics/air --kind note" in done.stderr
+        assert "pkn list --tag 'two words'" in ann.run("query", 'tag:"two words"').stderr
+        assert "type at least one" in ann.run("query", "...").stderr

@@ -35,6 +35,7 @@ def test_every_example_is_a_file_that_works(tmp_path: Path) -> None:
         rank_stranger=0.6,
         rank_claim=0.001,
         rank_crowd=8.0,
+        rank_ratings=0.2,
         rank_age=0.1,
         rank_half_life=365.0,
         log_level=build({"log_level": "debug"}).log_level,

@@ -129,16 +129,16 @@ def _named(view: PeopleView, author: AuthorId) -> tuple[str, str, bool]:
 
 def _comments(db: sqlite3.Connection, held: Held, view: PeopleView) -> tuple[Comment, ...]:
     return tuple(
-        Comment(
-            cid_text(c.record.id),
-            *_named(view, c.record.author),
-            c.record.time,
-            c.record.body.text,
-            own=c.record.author == view.me,
-        )
+        comment_of(c.record, c.record.body, view)
         for c in about(db, held.record.item_id, "comment")
         if isinstance(c.record.body, model.Comment)
     )
+
+
+def comment_of(record: model.Record, body: model.Comment, view: PeopleView) -> Comment:
+    """The shape of a comment."""
+    own = record.author == view.me
+    return Comment(cid_text(record.id), *_named(view, record.author), record.time, body.text, own=own)
 
 
 def _ratings(db: sqlite3.Connection, held: Held, view: PeopleView) -> Ratings:

@@ -74,7 +74,7 @@ class Forwarder:
                     int(score * 1000),
                     passage.text if passage is not None else "",
                     tuple(place for mark in passage.marks for place in mark) if passage is not None else (),
-                    confirmed=False,
+                    confirmed=found.confirmed,
                 )
         ordered = sorted(hits.values(), key=lambda hit: (-hit.score, hit.id))
         return ordered[: ask.limit], len(others)

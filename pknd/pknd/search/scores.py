@@ -27,6 +27,7 @@ Scores: TypeAlias = NDArray[np.float64]
 _CODE_BITS = 8
 _FIRST_ASKED = 64
 _GROWTH = 8
+_NEAR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Matches:
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         """(document, text score) by falling score, equal ones by number."""
-        docs = np.flatnonzero(self._scores)
+        # Of truth values NumPy finds those that are set many times as fast as of floats.
+        docs = np.flatnonzero(self._scores > 0)
         scores = self._scores[docs]
         given, wanted = 0, _FIRST_ASKED
         while given < len(docs):
@@ -119,6 +121,11 @@ class Matches:
 
 def _best(docs: NDArray[np.intp], scores: Scores, wanted: int) -> list[tuple[int, float]]:
     """The best, at least so many, with all that equal the last."""
+    if wanted < len(docs):
+        # Mostly enough are near the best, and only those need to be put in order.
+        near = scores >= _NEAR * scores.max()
+        if np.count_nonzero(near) >= wanted:
+            docs, scores = docs[near], scores[near]
     if wanted < len(docs):
         least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
         kept = scores >= least

@@ -5,15 +5,23 @@ An asker scores every answer by this and never by what the answerer claims.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.query import Query, Term
-from pkn_protocol.search.scoring import Statistics, bm25
+from pkn_protocol.search.scoring import Statistics, bm25, bm25_of
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import STEMMERS, primary
-from pkn_protocol.text.sketch import BadSketch, Sketch, decode_sketch, length_code, length_of_code
+from pkn_protocol.text.sketch import (
+    BadSketch,
+    Sketch,
+    decode_sketch,
+    item_text,
+    length_code,
+    length_of_code,
+)
 
 _DEFAULT_LANG = "en"
 
@@ -83,6 +91,24 @@ def text_score(record: Record, query: Query, statistics: Statistics) -> float | 
     if not has_words(query, terms, lang):
         return None
     return bm25([best_class(term, terms.classes) for term in query.terms], terms.length, statistics)
+
+
+def full_text_score(item: Item, content: str, query: Query, statistics: Statistics) -> float | None:
+    """The same score from the whole text instead of its sketch: words are counted, not classed.
+
+    `content` is what the item's payload says. None where there is no sketch to go by: such an item is not
+    found by its text. The length is that of a sketch, so that both scores can be compared.
+    """
+    if item.lang is None or item.sketch is None:
+        return None
+    stems = analyse(item_text(item.title, content, item.url), item.lang)
+    wanted = {stem for term in query.terms for stem in term.stems}
+    counts = Counter(stem for stem in stems if stem in wanted)
+    for tag in item.tags:
+        for stem in analyse(tag, item.lang):
+            counts[stem] = max(1, counts[stem])
+    frequencies = [float(max((counts[stem] for stem in term.stems), default=0)) for term in query.terms]
+    return bm25_of(frequencies, length_of_code(length_code(max(len(stems), 1))), statistics)
 
 
 def has_words(query: Query, terms: Terms, lang: str) -> bool:
