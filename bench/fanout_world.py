@@ -43,11 +43,12 @@ class World:
         signer = Person("everybody")
         honest = [signer.summary(text, number) for number, text in enumerate(held.documents.values())]
         self.names = {record.id: name for record, name in zip(honest, held.documents, strict=True)}
-        weights = [chance.weibullvariate(1.0, _SHAPE) for _ in range(PEERS)]
-        owners = chance.choices(range(PEERS), weights, k=len(honest))
-        self.author = dict(zip(self.names, owners, strict=True))
         self.offline = set(chance.sample(range(PEERS), int(PEERS * OFFLINE)))
         self.lying = set(chance.sample(range(PEERS), int(PEERS * LYING)))
+        # Liars publish nothing else: what is true of theirs would be found by its title alone.
+        weights = [0.0 if peer in self.lying else chance.weibullvariate(1.0, _SHAPE) for peer in range(PEERS)]
+        owners = chance.choices(range(PEERS), weights, k=len(honest))
+        self.author = dict(zip(self.names, owners, strict=True))
         self.rtt = [chance.uniform(2.0, 80.0) for _ in range(PEERS)]
         self._terms: dict[Cid, Terms] = {record.id: terms_of(record) for record in honest}
         self.spam: dict[int, list[Cid]] = {}
