@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from statistics import mean
 
 from bench.documents import COLLECTIONS, Collection, collection, is_there
-from bench.fanout_world import LYING, OFFLINE, PEERS, SPAM, World, device_of, names_of
+from bench.fanout_world import LYING, OFFLINE, PEERS, SPAM, World, best_of, device_of, names_of
 from bench.people_quality import halves_of
 from bench.relevance import central_scores, ndcg
 from bench.report import Figure
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
-from pkn_protocol.search.fanout import AskPeer, Budget, Candidate, Effect, FanOut, Finished
+from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Budget, Candidate, Effect, FanOut, Finished
 from pkn_protocol.search.query import Query, parse_query
 from pkn_protocol.search.scoring import Statistics
 
@@ -38,6 +38,7 @@ TOP = 10
 _TIMEOUT_MS = 5000
 _BEHIND_MS = 0.6 * _TIMEOUT_MS
 """What those behind a forwarder may take."""
+_PATIENCE_MS = 0.8 * FORWARDED_MS
 _WORK_MS = (1.0, 15.0)
 _PASSAGE = "x" * 200
 
@@ -115,27 +116,31 @@ class _Asking:
         return sorted(others, key=lambda one: self.world.rtt[one])[: budget.nodes]
 
     def _heard(self, others: Sequence[int], budget: Budget) -> tuple[float, list[Cid]]:
-        slowest, heard = 0.0, list[Cid]()
+        slowest, heard, silent = 0.0, list[Cid](), 0
         self.behind += len(others)
         for other in others:
             self.spent += len(self.question(budget, len(self.seen) + len(others)))
             answer = self._answer(other, budget.bytes)
-            # Whoever is silent is waited for: what those behind have to say comes together.
-            slowest = max(slowest, _BEHIND_MS if answer is None else 2 * self.world.rtt[other] + _WORK_MS[1])
+            silent += answer is None
+            if answer is not None:
+                slowest = max(slowest, 2 * self.world.rtt[other] + _WORK_MS[1])
             heard += answer or ()
             self.spent += self._size(answer or ())
-        return slowest, heard
+        # What those behind have to say comes together; who is silent is waited for as long as the asker is
+        # patient, once another has answered.
+        patience = _PATIENCE_MS if silent < len(others) else _BEHIND_MS
+        return max(slowest, patience) if silent else slowest, heard
 
     def _answer(self, peer: int, most_bytes: int) -> list[Cid] | None:
         # As `pknd.search.answering` bounds what it sends: hits with passages, as many as the budget pays for.
         world, most = self.world, min(TOP, max(0, most_bytes - 64) // (64 + len(_PASSAGE) + 8))
         if peer not in world.lying:
-            return _best(self.ranked, world.holds[peer], most)
+            return best_of(self.ranked, world.holds[peer], most)
         if peer % 3 == 0:
             return None
         if peer % 3 == 1:
             return self.chance.sample(sorted(world.holds[peer]), min(most, len(world.holds[peer])))
-        return _best(self.ranked, set(world.spam[peer]), most)
+        return best_of(self.ranked, set(world.spam[peer]), most)
 
     def _size(self, answer: Sequence[Cid]) -> int:
         return len(_reply(answer)) + sum(self.world.sizes[cid] for cid in answer)
@@ -168,7 +173,7 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     statistics = world.statistics(query, asker)
     scores = world.scores(query, statistics)
     own = sorted(scores, key=lambda cid: (-scores[cid], cid))
-    known = {cid: scores[cid] for cid in _best(own, world.holds[asker], 4 * TOP)}
+    known = {cid: scores[cid] for cid in best_of(own, world.holds[asker], 4 * TOP)}
     # Others know the asker's figures roughly, and cut their answers by them.
     told = world.scores(query, statistics.as_told())
     ranked = sorted(told, key=lambda cid: (-told[cid], cid))
@@ -214,16 +219,6 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
         else:
             effects = fan.stop()
     return Outcome(fan.top(), fan.asked, asking.behind, asking.spent, now)
-
-
-def _best(ranked: Sequence[Cid], held: set[Cid], most: int) -> list[Cid]:
-    found = []
-    for cid in ranked:
-        if cid in held:
-            found.append(cid)
-            if len(found) == most:
-                break
-    return found
 
 
 def _reply(answer: Sequence[Cid]) -> bytes:

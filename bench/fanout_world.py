@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean
 
 from bench.dealt import NOW, Person
@@ -149,3 +149,14 @@ def names_of(world: World, top: list[Cid]) -> list[str]:
 
 def device_of(peer: int) -> DeviceId:
     return DeviceId(peer.to_bytes(32, "big"))
+
+
+def best_of(ranked: Sequence[Cid], held: set[Cid], most: int) -> list[Cid]:
+    """The first of a ranking that somebody holds."""
+    found = []
+    for cid in ranked:
+        if cid in held:
+            found.append(cid)
+            if len(found) == most:
+                break
+    return found
