@@ -74,6 +74,7 @@ def test_a_file_that_is_wrong_says_where_and_what_to_do(tmp_path: Path, content:
         ("*:0", Listen(None, 0)),
         (":7867", Listen(None, 7867)),
         ("localhost:1", Listen("127.0.0.1", 1)),
+        ("Localhost:7867", Listen("127.0.0.1", 7867)),
         ("192.0.2.1:65535", Listen("192.0.2.1", 65_535)),
         ("[::1]:7867", Listen("::1", 7867)),
     ],
@@ -84,7 +85,8 @@ def test_addresses_to_listen_on(text: str, listen: Listen) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "7867", "host:1", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "::1:1", "[::1:1", "a:²"]
+    "text",
+    ["", "7867", "host:1", "localhost", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "::1:1", "[::1:1", "a:²"],
 )
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(DomainError) as caught:

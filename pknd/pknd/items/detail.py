@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from pkn_protocol.control.items import (
+    FIRST_VERSION,
     Comment,
     Contributor,
     History,
@@ -109,9 +110,16 @@ def history_of(db: sqlite3.Connection, held: Held, view: PeopleView) -> History:
                     replaces=tuple(map(cid_text, record.replaces)),
                     head=version.head,
                     own=record.author == view.me,
+                    ref=_reference(version),
                 )
             )
     return History(cid_text(held.record.item_id), tuple(found))
+
+
+def _reference(version: Held) -> str:
+    """What to type for a version. The id of an item's first version is the item's, and means the newest."""
+    cid = cid_text(version.record.id)
+    return cid if version.head or version.record.item is not None else cid + FIRST_VERSION
 
 
 def _named(view: PeopleView, author: AuthorId) -> tuple[str, str, bool]:
