@@ -56,6 +56,9 @@ def plain_passage(text: str, item: Item, query: Query, weights: Sequence[float])
     form = None if item.payload is None else _FORMS.get(item.payload.type.partition(";")[0].strip())
     if found is None or form is None:
         return found
+    raw = text[found.start : found.start + len(found.text)]
+    if form(raw) == raw:
+        return found
     around = text[found.start : found.start + PASSAGE_CHARS + _AFTER_CHARS]
     return best_passage(form(around), lang, query, weights) or found
 
