@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -238,20 +237,26 @@ def _size(path: Path) -> float:
 
 
 def _memory_of(path: Path) -> float:
-    """What asking takes, in MiB: of a process of its own, since the most that one ever had says nothing of
-    what it did last."""
+    """What asking takes at most, in MiB: of a process of its own, which has not built anything."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(_asking_takes, (path,))
 
 
 def _asking_takes(path: Path) -> float:
-    queries, before = _queries(), _resident()
+    queries = _queries()
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    # The peak begins anew; getrusage's stays that of the process which started this one.
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = _kib(status, "VmRSS")
     reader = open_reader(path)
     for words in queries:
         _ask(reader, words)
     reader.close()
-    return _resident() - before
+    return (_kib(status, "VmHWM") - before) / 1024
 
 
-def _resident() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _kib(status: Path, name: str) -> int:
+    line = next(line for line in status.read_text("ascii").splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1])

@@ -15,12 +15,13 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.search.passages import PASSAGE_CHARS, Passage, best_passage
 from pkn_protocol.search.query import Query
 
-_BEFORE_CHARS = 120
 _AFTER_CHARS = 480
-"""Around a passage so much is looked at: without marks there is room for more words."""
+"""Behind a passage so much more is looked at: without marks there is room for more words."""
 
 _Rule: TypeAlias = tuple[re.Pattern[str], str]
 _MARKDOWN: Sequence[_Rule] = (
+    # The passage begins inside of a link.
+    (re.compile(r"\A([^\[\]\n]*)\]\([^()\s]*\)"), r"\1"),
     # Lines of marks alone: code fences, rules, underlines of headings, the lines below the heads of tables.
     (re.compile(r"^[ \t]*(?:```|~~~)[^\n`]*$", re.MULTILINE), ""),
     (re.compile(r"^[ \t]*[-=*_|:+][-=*_|:+ \t]{2,}$", re.MULTILINE), ""),
@@ -55,11 +56,10 @@ def plain_passage(text: str, item: Item, query: Query, weights: Sequence[float])
     form = None if item.payload is None else _FORMS.get(item.payload.type.partition(";")[0].strip())
     if found is None or form is None:
         return found
-    begin = max(0, found.start - _BEFORE_CHARS)
-    line = text.rfind("\n", begin, found.start + 1)
-    # Marks at the beginning of a line are known by it.
-    begin = line + 1 if line >= 0 else begin
-    around = text[begin : found.start + PASSAGE_CHARS + _AFTER_CHARS]
+    raw = text[found.start : found.start + len(found.text)]
+    if form(raw) == raw:
+        return found
+    around = text[found.start : found.start + PASSAGE_CHARS + _AFTER_CHARS]
     return best_passage(form(around), lang, query, weights) or found
 
 

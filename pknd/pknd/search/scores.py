@@ -1,8 +1,8 @@
 """The best documents for a query, from the postings alone (SPEC, Search, The text score).
 
 All postings of the query's words are added up in one array of numbers; what that costs is a few nanoseconds a
-posting. Words whose postings cannot bring a new document into the top are only looked up for those that are
-already near it (MaxScore: Turtle and Flood, 1995).
+posting. To leave out those that cannot matter (MaxScore: Turtle and Flood, 1995) they would have to be read
+all the same, and the order beyond the top, which trust and filters ask for, would be lost.
 """
 
 from __future__ import annotations

@@ -69,3 +69,13 @@ def test_a_word_that_stands_in_an_address_alone_is_shown_where_it_is() -> None:
     found = passage("See [this](https://example.com/drag/table.html).", "drag")
     assert found is not None
     assert [found.text[start:end] for start, end in found.marks] == ["drag"]
+
+
+def test_a_passage_begins_at_a_sentence_or_a_word_also_inside_of_a_link() -> None:
+    before = "Long before that, nobody knew. " * 20
+    found = passage(before + "A *turbulent* layer has more drag.", "drag")
+    assert found is not None
+    assert found.text.strip().startswith("A turbulent layer")
+    found = passage("word " * 60 + "[some words that go on and on and on about the drag](x.md) of it", "drag")
+    assert found is not None
+    assert "](" not in found.text
