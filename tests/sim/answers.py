@@ -1,13 +1,13 @@
-"""What a node's store answers to the machines: rows, ids, records, places."""
+"""What a node's store answers to the machines: rows, what changed them, ids, records, places."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from pkn_protocol.records.ids import AuthorId, Cid, ShortId
+from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
 from pkn_protocol.records.model import Record
 from pkn_protocol.sync.effects import ReadRecords
-from pkn_protocol.sync.facts import PUBLIC_SCOPE, RowName, RowsQuery, RowsRead
+from pkn_protocol.sync.facts import PUBLIC_SCOPE, RowChange, RowName, RowsQuery, RowsRead
 from pkn_protocol.sync.rows import Key, RowSum
 from pkn_protocol.sync.sums import record_period
 from tests.sim.library import Library
@@ -25,6 +25,14 @@ def rows(store: Store, query: RowsQuery) -> RowsRead:
     return RowsRead(table, store.version, store.uneven(query.authors, query.at))
 
 
+def changes(store: Store, at: int) -> list[RowChange]:
+    """What the last commit has changed; `at`: the instant that comparisons name now."""
+    return [
+        RowChange(RowName(PUBLIC_SCOPE, author, period), old, new, store.is_even(author, period, at))
+        for author, period, old, new in store.take_changes()
+    ]
+
+
 def ids(store: Store, query: RowsQuery, wanted: Iterable[Key]) -> dict[Key, Sequence[Cid]]:
     """The ids of rows, newest first."""
     refused = _refused(query.refused)
@@ -34,9 +42,12 @@ def ids(store: Store, query: RowsQuery, wanted: Iterable[Key]) -> dict[Key, Sequ
         author = authors.get(hashed)
         if author is None or scope != PUBLIC_SCOPE:
             continue
-        held = store.authors.get(author)
+        of_author = store.authors.get(author)
         floor, without = query.authors[author], refused.get(author, frozenset())
-        found[(scope, hashed, period)] = [] if held is None else held.ids(period, query.at, floor, without)
+        if of_author is not None:
+            found[(scope, hashed, period)] = of_author.ids(period, query.at, floor, without)
+        else:
+            found[(scope, hashed, period)] = []
     return found
 
 
@@ -64,6 +75,11 @@ def named(
             cid = library.named.get((author, short))
             if cid is not None and (cid in store.answers or find(store, library, cid) is not None):
                 yield cid
+
+
+def held(store: Store, library: Library, author: AuthorId, shorts: Collection[ShortId]) -> frozenset[ShortId]:
+    """Which short ids of an author name something that is here."""
+    return frozenset(map(short_id, named(store, library, [(author, shorts)])))
 
 
 def places(store: Store, library: Library, cids: Iterable[Cid]) -> dict[Cid, RowName]:

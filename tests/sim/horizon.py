@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from pkn_protocol.records.ids import AuthorId
+from pkn_protocol.sync.facts import Horizon
 from pkn_protocol.trust.graph import distances
 from pkn_protocol.trust.quotas import Quota, author_quotas, stranger_quota
+from tests.sim.held import Floor
 
 
 class People:
@@ -29,6 +31,10 @@ class People:
         self._vouches = vouches
         self._max_disk = max_disk
         self._quotas: Mapping[AuthorId, Quota] | None = None
+
+    def horizon(self, floors: Mapping[AuthorId, Floor]) -> Horizon:
+        """What the machines are told; `floors` are those of the store."""
+        return Horizon(self._me, self.distances, self.blocked, dict(floors))
 
     def quota(self, author: AuthorId, strangers: int) -> Quota | None:
         """How much of an author may be held, where that is divided among so many strangers; None: all."""

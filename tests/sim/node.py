@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError
 from pkn_protocol.gossip.spreading import TreeSpreading
-from pkn_protocol.records.ids import AuthorId, short_id
+from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Record, Vouch
 from pkn_protocol.sync import effects as e
-from pkn_protocol.sync.facts import (
-    PUBLIC_SCOPE,
-    Horizon,
-    Meeting,
-    RowChange,
-    RowName,
-)
 from pkn_protocol.sync.node import SyncNode
 from pkn_protocol.sync.sums import comparison_instant
 from pkn_protocol.trust.vouches import standing_vouches
@@ -84,7 +77,7 @@ class Node:
         self.store.take_changes()
         self._look_at_people()
         spreading = TreeSpreading(chance=self.world.random.random)
-        self._sync = SyncNode(self._horizon(), {}, spreading=spreading)
+        self._sync = SyncNode(self.people.horizon(self.store.floors), {}, spreading=spreading)
         self._later(self.world.random.uniform(0, EXPIRE_EVERY_MS), self._expire)
 
     def stop(self) -> None:
@@ -112,14 +105,7 @@ class Node:
         other = self.world.authors[link.other]
         if other.author not in self.distances:
             self.strangers.add(other.author)
-        meeting = Meeting(
-            device=other.device,
-            author=other.author,
-            outbound=side == 0,
-            transcript=self.world.transcript(connection),
-            pair=self.world.pairs.of(*connection.nodes),
-            device_block=self.world.writers[link.other].written[0].block,
-        )
+        meeting = self.world.meetings.of(connection, side)
         self._do(self.sync.connected(number, meeting, self.now()))
 
     def lost(self, link: Link) -> None:
@@ -146,8 +132,6 @@ class Node:
 
     def is_full(self, link: Link) -> bool:
         return self._sync is not None and link.up and self._sync.is_full(link.number)
-
-    # What the person does
 
     def write(self, record: Record) -> None:
         """An own record is on disk: tell the machines."""
@@ -234,7 +218,7 @@ class Node:
         if any(isinstance(record.body, Vouch) for record in taken.added):
             self._people_due()
         elif floors != store.floors:
-            self._do(self.sync.horizon_changed(self._horizon(), self.now()))
+            self._do(self.sync.horizon_changed(self.people.horizon(self.store.floors), self.now()))
         if link is not None:
             link.resume()
 
@@ -251,8 +235,7 @@ class Node:
         self._do(self.sync.records_read(effect.conn, effect.number, blocks, missing, self.now()))
 
     def _look_up(self, effect: e.LookUpShorts) -> None:
-        named = answers.named(self.store, self.world.library, [(effect.author, effect.shorts)])
-        held = frozenset(map(short_id, named))
+        held = answers.held(self.store, self.world.library, effect.author, effect.shorts)
         self._do(self.sync.looked_up(effect.conn, effect.number, held, self.now()))
 
     def _place(self, effect: e.Place) -> None:
@@ -283,8 +266,6 @@ class Node:
         self._committed()
         self._later(EXPIRE_EVERY_MS, self._expire)
 
-    # People
-
     def _people_due(self) -> None:
         """Vouches come many at a time: they are looked at together."""
         if not self._people_are_due:
@@ -299,7 +280,7 @@ class Node:
         self.store.lift_floors(lambda author: self.people.quota(author, len(self.strangers)))
         if before != self.distances:
             self.world.overlay.people_changed(self.number)
-        self._do(self.sync.horizon_changed(self._horizon(), self.now()))
+        self._do(self.sync.horizon_changed(self.people.horizon(self.store.floors), self.now()))
 
     def _look_at_people(self) -> None:
         trusted, blocked = self.world.opinions[self.number]
@@ -311,18 +292,8 @@ class Node:
         """Who is within the horizon, as far as is known here, and how far away."""
         return self.people.distances
 
-    def _horizon(self) -> Horizon:
-        return Horizon(self.author, self.distances, self.people.blocked, dict(self.store.floors))
-
     def _committed(self) -> None:
         """Tell the machines which rows a commit has changed, before anything else is said of it."""
-        changes = self.store.take_changes()
+        changes = answers.changes(self.store, comparison_instant(self.now()))
         if changes and self._sync is not None:
-            at = comparison_instant(self.now())
-            told = [
-                RowChange(
-                    RowName(PUBLIC_SCOPE, author, period), old, new, self.store.is_even(author, period, at)
-                )
-                for author, period, old, new in changes
-            ]
-            self._sync.rows_changed(told, self.store.version)
+            self._sync.rows_changed(changes, self.store.version)

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from hashlib import sha256
 from math import inf
 from random import Random
 from typing import Any
@@ -21,12 +20,12 @@ from tests.sim.events import Events
 from tests.sim.handshake import handshake_bytes
 from tests.sim.library import Library
 from tests.sim.measure import Journey
+from tests.sim.meetings import Meetings
 from tests.sim.meter import Meter
 from tests.sim.network import Connection, LinkModel, Network
 from tests.sim.node import Node
 from tests.sim.oracle import Oracle, Verdict, horizon
 from tests.sim.overlay import Overlay
-from tests.sim.pairs import Pairs
 from tests.sim.people import Author, Texts
 from tests.sim.plan import Act, Restart, make_plan
 from tests.sim.report import figures, report
@@ -66,7 +65,7 @@ class Simulation:
             for trusted, blocked in zip(ties.trusted, ties.blocked, strict=True)
         ]
         self.library = Library()
-        self.pairs = Pairs(self.authors)
+        self.meetings = Meetings(self.authors, self.library, settings.seed)
         self._next_number = 0
         self._side: dict[int, int] | None = None
         self._began = time.perf_counter()
@@ -82,10 +81,6 @@ class Simulation:
     def next_number(self) -> int:
         self._next_number += 1
         return self._next_number
-
-    def transcript(self, connection: Connection) -> bytes:
-        """What a handshake would have agreed: the same for both sides, and for no other connection."""
-        return sha256(f"{self.settings.seed} {connection.number}".encode()).digest()
 
     def disk_delay(self) -> float:
         return self.random.uniform(0, 2 * DISK_MS)
