@@ -35,6 +35,8 @@ _HELP = {
     "hubs": "people whom everybody trusts",
     "neighbours": "connections that a node looks for; it takes twice as many in all",
     "acquainted": "the part of the nodes that know at the beginning who is within their horizon",
+    "in_step": "the part of those nodes that begins with all else that they should hold too; "
+    "the first contact of the others is a part of the run",
     "strangers": "the part of the nodes with a stranger connected by hand, and with somebody blocked",
     "newcomers": "the part of the nodes that begins in the middle of the run, with nothing",
     "before": "notes that each person has at the beginning",

@@ -76,9 +76,17 @@ class Node:
         self.store.expire(self.now())
         self.store.take_changes()
         self._look_at_people()
+        for author in self.store.authors:
+            self.store.keep_quota(author, self.people.quota(author, len(self.strangers)))
+        self.store.take_changes()
         spreading = TreeSpreading(chance=self.world.random.random)
         self._sync = SyncNode(self.people.horizon(self.store.floors), {}, spreading=spreading)
         self._later(self.world.random.uniform(0, EXPIRE_EVERY_MS), self._expire)
+
+    def fill(self, records: Iterable[Record]) -> None:
+        """These have come in an earlier life."""
+        for record in records:
+            self.store.ingest(record, self.now())
 
     def stop(self) -> None:
         """The process ends; what was on its way to the disk is gone."""

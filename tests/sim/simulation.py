@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from pkn_protocol.records.ids import AuthorId
+from pkn_protocol.records.model import Record
 from pkn_protocol.sync.comparing import COMPARE_EVERY_MS
 from tests.sim.events import Events
 from tests.sim.handshake import handshake_bytes
@@ -229,14 +230,17 @@ class Simulation:
                 node.store.ingest(record, node.now())
             if number in self.plan.acquainted:
                 for other in horizon(self.plan.ties, number):
-                    for record in self.writers[other].written:
-                        if record.is_standing:
-                            node.store.ingest(record, node.now())
+                    node.fill(self._known(other, all_of_it=number in self.plan.in_step))
         node.start()
         self.stopped.discard(number)
         self.overlay.started(number)
         for act in self._late.pop(number, ()):
             self._act(act)
+
+    def _known(self, other: int, *, all_of_it: bool) -> list[Record]:
+        """What others have of a person when the run begins."""
+        writer = self.writers[other]
+        return [r for r in writer.written[: writer.before] if all_of_it or r.is_standing]
 
     def _act(self, act: Act) -> None:
         node = self.nodes[act.node]
