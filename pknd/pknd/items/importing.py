@@ -207,6 +207,7 @@ class Importer:
                 batch.made.append(one)
 
         self._env.store.read_now(work)
+        self._publisher.check_room(batch.made)
         return failed
 
 

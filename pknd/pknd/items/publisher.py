@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def audience_of(asked: str | None, in_text: str | None, default: str) -> str:
 
 class Publisher:
     """`announce` gets the records that travel, after they are on disk; `check_room` raises DomainError where
-    so many bytes would not fit."""
+    so many bytes would not fit; it is called in threads."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Publisher:
         view: Callable[[], PeopleView],
         default_lang: Callable[[], str],
         announce: Callable[[Sequence[Record]], None],
-        check_room: Callable[[int], Awaitable[None]],
+        check_room: Callable[[int], None],
     ) -> None:
         self._env = env
         self._view = view
@@ -106,6 +106,14 @@ class Publisher:
         made = await asyncio.to_thread(self._make_all, drafts, epochs)
         await self.write(made)
         return made
+
+    def check_room(self, made: Sequence[Made]) -> None:
+        """Before `write`; blocking, for a thread of the caller.
+
+        Raises:
+            DomainError: the volume has no room for it.
+        """
+        self._check_room(sum(_bytes_needed(one) for one in made))
 
     def analyse(self, captured: Sequence[Captured]) -> list[Analysed]:
         """Read titles and texts; blocking, for a thread of the caller."""
@@ -129,9 +137,8 @@ class Publisher:
         return Made(record, wire, plan, draft, analysed.sketch)
 
     async def write(self, made: Sequence[Made]) -> None:
-        """Store what was made, in one transaction, and announce it."""
+        """Store what was made and has room, in one transaction, and announce it."""
         now, near, files = self._env.now(), self._view().near, self._env.store.files
-        await self._check_room(sum(_bytes_needed(one) for one in made))
         large = [
             (cid, block)
             for one in made
@@ -200,10 +207,12 @@ class Publisher:
 
     def _make_all(self, drafts: Sequence[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
         analysed = self.analyse([draft.captured for draft in drafts])
-        return [
+        made = [
             self.make(draft, one, epochs.get(draft.audience))
             for draft, one in zip(drafts, analysed, strict=True)
         ]
+        self.check_room(made)
+        return made
 
     def _sign(
         self,

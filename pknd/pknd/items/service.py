@@ -81,7 +81,9 @@ class Items:
     async def publish(self, request: PublishRequest) -> Published:
         captured = await asyncio.to_thread(_captured, request)
         audience = audience_of(request.audience, captured.audience, self._default_audience())
-        links = await self._env.store.read(lambda db: linked_items(db, captured, None))
+        links: tuple[Cid, ...] = ()
+        if captured.links:
+            links = await self._env.store.read(lambda db: linked_items(db, captured, None))
         [made] = await self._publisher.publish([Draft(captured, audience, links=links)])
         return self._published(made)
 
