@@ -81,8 +81,7 @@ class BlockFiles:
         for cid, block in blocks:
             with contextlib.suppress(FileNotFoundError):
                 block.path.rename(self.path(cid))
-        for folder in (*folders, *([self._folder] if new else [])):
-            sync_path(folder)
+        list(self._syncing.map(sync_path, (*folders, *([self._folder] if new else []))))
 
     def read(self, cid: Cid) -> bytes | None:
         with contextlib.suppress(FileNotFoundError):

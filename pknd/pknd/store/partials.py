@@ -85,8 +85,11 @@ class PartialFile:
         Raises:
             OSError.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = self._opened()
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = self._opened()
         while piece := os.read(self._descriptor, _READ_BYTES):
             self.length += len(piece)
             if self.length > self._most_bytes:
@@ -94,6 +97,9 @@ class PartialFile:
                 break
             self._digest.update(piece)
         self.had = self.length
+
+    def _opened(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self, piece: memoryview) -> None:
         """Append; raises OSError, and what was written until then stays."""
