@@ -37,6 +37,8 @@ WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
 PATIENCE_S = 30.0
 """When nobody who is here has what is missing, though something came: a daemon that restarts is back then."""
+PATIENCE_ASKED_S = 4.0
+"""The same when only manifests came: by then all were asked once more, as one may be fetching it itself."""
 _TICK_S = 0.25
 _HAVE_S = 10.0
 _AUTHOR_FIRST, _OTHERS = 0.0, 1.0
@@ -100,6 +102,7 @@ class Download:
         self._asking: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._fetched = 0
+        self._has_chunks = False
         self._look_round_at = 0.0
         self._window: dict[Cid, WantedBlock] = {}
         self._window_moved = True
@@ -185,7 +188,8 @@ class Download:
             return False
         if self._stuck_since is None:
             self._stuck_since = now
-        return now - self._stuck_since >= (PATIENCE_S if self._fetched else 0.0)
+        patience = PATIENCE_S if self._has_chunks else PATIENCE_ASKED_S if self._fetched else 0.0
+        return now - self._stuck_since >= patience
 
     async def _look_at_disk(self) -> None:
         """Pass over what is here already, until the window holds only what is missing."""
@@ -352,7 +356,8 @@ class Download:
     def _came(self, link: PeerLink, arrival: Arrival, fetched: int) -> None:
         self._schedule.came(link, arrival.cid, fetched, self._env.monotonic())
         self._fetched += fetched
-        self._window.pop(arrival.cid, None)
+        wanted = self._window.pop(arrival.cid, None)
+        self._has_chunks = self._has_chunks or (wanted is not None and wanted.level == 0)
         if arrival.cid in self._missing and arrival.cid not in self._keeper.cids:
             self._keeper.put(arrival)
         elif isinstance(arrival.block, PartialFile):

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import FetchSummary
 from pkn_protocol.control.work import Progress
+from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, BadManifest
 from pkn_protocol.records.walk import PayloadWalk, check_length
@@ -19,6 +20,7 @@ from pknd.items.fetching import Fetcher
 from pknd.items.references import find_item
 from pknd.store.blocks import OriginalChanged, get_block, let_go_of_lost_originals, lost_original
 from pknd.store.records import Held
+from pknd.store.store import Store
 
 _PUT_BACK = "put the file back, or import it as it is now"
 _TELL_EVERY_S = 0.1
@@ -109,9 +111,9 @@ class Contents:
         self, held: Held, payload: Payload, first: int, last: int, lost: OriginalChanged | None
     ) -> AsyncGenerator[bytes, None]:
         """The plaintext, chunk by chunk; waits for those that are on their way."""
-        files = self._env.store.files
         step = BLOCK_BYTES if payload.key is None else SEALED_CHUNK_BYTES
         begin, end = first // step, max(first // step + 1, -(-last // step))
+        ahead = _Ahead(self._env.store)
         async with self._fetcher.following(held) as fetching:
             try:
                 walk = PayloadWalk(payload, first=begin * BLOCK_BYTES, last=end * BLOCK_BYTES)
@@ -119,9 +121,7 @@ class Contents:
                     over = fetching is None or fetching.is_over
                     count = 0 if fetching is None else fetching.download.changes.count
                     number = wanted.offset // BLOCK_BYTES
-                    block = await asyncio.to_thread(
-                        self._env.store.read_now, lambda db, cid=wanted.cid: get_block(db, files, cid)
-                    )
+                    block = await ahead.block(wanted.cid)
                     if block is None:
                         if fetching is not None and not over:
                             fetching.download.read_at(wanted.offset)
@@ -135,7 +135,13 @@ class Contents:
                         walk.chunks_below(block)
                         continue
                     walk.pass_over()
-                    text = await asyncio.to_thread(opened, payload, number, block)
+                    if (following := walk.wanted) is not None and following.level == 0:
+                        ahead.begin(following.cid)
+                    text = (
+                        block
+                        if payload.key is None
+                        else await asyncio.to_thread(opened, payload, number, block)
+                    )
                     yield text[max(0, first - number * step) : last - number * step]
             except OriginalChanged as error:
                 raise DomainError("original-changed", str(error), _PUT_BACK) from error
@@ -143,6 +149,43 @@ class Contents:
                 raise DomainError(
                     ErrorCode.UNREACHABLE, "its author has described the content wrongly"
                 ) from error
+            finally:
+                ahead.close()
+
+
+class _Ahead:
+    """Reads blocks in threads, the next one while the reader takes this one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cid: Cid | None = None
+        self._reading: asyncio.Future[bytes | None] | None = None
+
+    def begin(self, cid: Cid) -> None:
+        self._cid = cid
+        self._reading = asyncio.ensure_future(self._read(cid))
+        self._reading.add_done_callback(_heard)
+
+    async def block(self, cid: Cid) -> bytes | None:
+        """None: it is not here. Raises OriginalChanged."""
+        reading, begun = self._reading, self._cid
+        self._reading = self._cid = None
+        if reading is not None and begun == cid and (block := await reading) is not None:
+            return block
+        # What was not here when it was looked for ahead may have come since.
+        return await self._read(cid)
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _read(self, cid: Cid) -> bytes | None:
+        return await asyncio.to_thread(self._store.read_now, lambda db: get_block(db, self._store.files, cid))
+
+
+def _heard(reading: asyncio.Future[bytes | None]) -> None:
+    if not reading.cancelled():
+        reading.exception()  # whoever needs the block is told; there may be nobody
 
 
 def _unreachable(lost: OriginalChanged | None) -> DomainError:

@@ -124,20 +124,11 @@ class PartialFile:
         return self._digest.digest() == cid_digest(cid)
 
     def end(self) -> None:
-        """Nothing more comes: the system may begin to write, so that `sync` need not wait so long."""
-        self._not_cached()
+        """Nothing more comes."""
 
     def sync(self) -> None:
         """Until the bytes are on disk."""
         os.fsync(self._descriptor)
-        # A film that comes by should not push everybody else's files out of memory; and pages that are used
-        # again at once cost less than new ones.
-        self._not_cached()
-
-    def _not_cached(self) -> None:
-        if hasattr(os, "posix_fadvise"):
-            # Linux begins to write what is not on disk yet, and forgets what is (posix_fadvise(2)).
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self, *, keep: bool = True) -> None:
         """Let go, once or more often, of any thread; the beginning stays where it is worth it."""
