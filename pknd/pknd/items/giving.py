@@ -12,7 +12,7 @@ from pkn_protocol.records.ids import Cid
 from pknd import log
 from pknd.background import background_threads
 from pknd.environment import Environment
-from pknd.store.blocks import OriginalChanged, get_block, scopes_using
+from pknd.store.blocks import OriginalChanged, cids_of_lost_originals, get_block, scopes_using
 from pknd.sync.link import PeerLink
 
 _READ_AT_ONCE = 3
@@ -38,7 +38,8 @@ class BlockGiver:
         """Which blocks the peer can have; what it may not see is like what is not here."""
 
         def work(db: sqlite3.Connection) -> list[set[bytes]]:
-            return [scopes_using(db, cid) for cid in have.cids]
+            lost = cids_of_lost_originals(db, have.cids)
+            return [set() if cid in lost else scopes_using(db, cid) for cid in have.cids]
 
         scopes = await self._env.store.read(work)
         return m.Holds(bytes(self._is_open(link, found) for found in scopes))

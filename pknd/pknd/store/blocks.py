@@ -202,6 +202,21 @@ def let_go_of_lost_originals(db: sqlite3.Connection, record: int) -> None:
         db.execute("DELETE FROM own_file WHERE rowid = ?", (own_file,))
 
 
+def cids_of_lost_originals(db: sqlite3.Connection, cids: Iterable[Cid]) -> set[Cid]:
+    """Those of some blocks that would be read from an own file that is not what it was."""
+    parts: dict[int, set[Cid]] = {}
+    for cid in cids:
+        row = db.execute("SELECT own_file FROM block WHERE cid = ?", (cid,)).fetchone()
+        if row is not None and row[0] is not None:
+            parts.setdefault(row[0], set()).add(cid)
+    lost = set()
+    for own_file, found in parts.items():
+        row = db.execute("SELECT path, size, mtime_ns FROM own_file WHERE rowid = ?", (own_file,)).fetchone()
+        if row is None or _lost(*row) is not None:
+            lost |= found
+    return lost
+
+
 def _lost_originals(db: sqlite3.Connection, record: int) -> Iterator[tuple[int, OriginalChanged]]:
     if db.execute("SELECT 1 FROM own_file LIMIT 1").fetchone() is None:
         return
@@ -211,15 +226,20 @@ def _lost_originals(db: sqlite3.Connection, record: int) -> Iterator[tuple[int, 
         " WHERE block_use.record = ? AND block.place = ?)",
         (record, _OWN_FILE),
     ).fetchall()
-    for own_file, path_bytes, size, mtime_ns in found:
-        path = Path(os.fsdecode(path_bytes))
-        try:
-            about = path.stat()
-        except OSError as error:
-            yield own_file, OriginalChanged(path, f"cannot be read any more ({error.strerror})")
-            continue
-        if not stat.S_ISREG(about.st_mode) or (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
-            yield own_file, OriginalChanged(path, "was changed")
+    for own_file, *about in found:
+        if (lost := _lost(*about)) is not None:
+            yield own_file, lost
+
+
+def _lost(path_bytes: bytes, size: int, mtime_ns: int) -> OriginalChanged | None:
+    path = Path(os.fsdecode(path_bytes))
+    try:
+        about = path.stat()
+    except OSError as error:
+        return OriginalChanged(path, f"cannot be read any more ({error.strerror})")
+    if not stat.S_ISREG(about.st_mode) or (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
+        return OriginalChanged(path, "was changed")
+    return None
 
 
 def has_block(db: sqlite3.Connection, cid: Cid) -> bool:
