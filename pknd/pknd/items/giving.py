@@ -12,7 +12,8 @@ from pkn_protocol.records.ids import Cid
 from pknd import log
 from pknd.background import background_threads
 from pknd.environment import Environment
-from pknd.store.blocks import OriginalChanged, cids_of_lost_originals, get_block, scopes_using
+from pknd.store.blocks import get_block, scopes_using
+from pknd.store.originals import OriginalChanged, cids_of_lost_originals
 from pknd.sync.link import PeerLink
 
 _READ_AT_ONCE = 3

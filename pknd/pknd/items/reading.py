@@ -18,7 +18,8 @@ from pknd.errors import DomainError
 from pknd.items.content import opened
 from pknd.items.fetching import Fetcher
 from pknd.items.references import find_item
-from pknd.store.blocks import OriginalChanged, get_block, let_go_of_lost_originals, lost_original
+from pknd.store.blocks import get_block
+from pknd.store.originals import OriginalChanged, let_go_of_lost_originals, lost_original
 from pknd.store.records import Held
 from pknd.store.store import Store
 
