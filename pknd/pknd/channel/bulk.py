@@ -45,7 +45,7 @@ class BulkClient:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._context = client_context()
-        self._lanes = Lanes(_THREADS, limits.bulk_at_once, limits.bulk_block_seconds)
+        self._lanes = Lanes(_THREADS, limits.bulk_block_seconds)
         self._idle = Idle()
 
     async def close(self) -> None:
@@ -54,7 +54,13 @@ class BulkClient:
         await self._lanes.close()
 
     async def fetch(
-        self, source: Source, cid: Cid, *, most_bytes: int, alive: Callable[[], bool]
+        self,
+        source: Source,
+        cid: Cid,
+        *,
+        most_bytes: int,
+        alive: Callable[[], bool],
+        is_close: bool = False,
     ) -> bytes | None:
         """A block, verified; None where the peer does not give it. A transfer that breaks off goes on where
         it stopped while the connection to the peer is `alive`.
@@ -66,28 +72,33 @@ class BulkClient:
         tries = self._limits.bulk_tries
         while True:
             try:
-                return into.block if await self._receive(source, cid, into, most_bytes) else None
+                came = await self._receive(source, cid, into, most_bytes, is_close)
+                return into.block if came else None
             except _BrokenOff as error:
                 tries -= 1
                 if tries <= 0 or not alive():
                     raise LinkClosed(f"the transfer broke off: {error}") from error
                 log.event("channel.transfer_resumed", LogLevel.DEBUG, at=into.length, reason=str(error))
 
-    async def receive(self, source: Source, cid: Cid, into: Receiving) -> bool:
+    async def receive(self, source: Source, cid: Cid, into: Receiving, *, is_close: bool = False) -> bool:
         """Complete a block whose beginning (maybe another peer's) is there already; False where the peer does
-        not give it. What has come when it fails stays in `into`.
+        not give it. What has come when it fails stays in `into`. `is_close`: the way there takes next to no
+        time, so that few requests keep it busy.
 
         Raises:
             LinkClosed: broken off, or not to be had there now. BadBlock: not the block. OSError: of `into`.
         """
         try:
-            return await self._receive(source, cid, into, BLOCK_BYTES)
+            return await self._receive(source, cid, into, BLOCK_BYTES, is_close)
         except _BrokenOff as error:
             raise LinkClosed(f"the transfer broke off: {error}") from error
 
-    async def _receive(self, source: Source, cid: Cid, into: Receiving, most_bytes: int) -> bool:
+    async def _receive(
+        self, source: Source, cid: Cid, into: Receiving, most_bytes: int, is_close: bool
+    ) -> bool:
         transfer = _Transfer(source, cid, into, most_bytes, self._context, self._idle, self._limits)
-        return await self._lanes.run(source, transfer)
+        at_once = self._limits.bulk_from_close if is_close else self._limits.bulk_at_once
+        return await self._lanes.run(source, transfer, at_once=at_once)
 
 
 class _Transfer:

@@ -1,4 +1,4 @@
-"""Transfers in threads: a few at a time from each source, the next one begun without asking the event loop.
+"""Transfers in threads: some at a time from each source, the next one begun without asking the event loop.
 
 The loop is busy for milliseconds now and then; a connection that had to wait for it between two blocks would
 stand still for as long.
@@ -51,11 +51,10 @@ class _Queue:
 
 
 class Lanes:
-    """At most `at_once` transfers from one source, and `threads` in all. Used from one event loop."""
+    """At most `threads` transfers at a time. Used from one event loop."""
 
-    def __init__(self, threads: int, at_once: int, seconds: float) -> None:
+    def __init__(self, threads: int, seconds: float) -> None:
         self._executor: ThreadPoolExecutor = background_threads(threads, "pkn-bulk")
-        self._at_once = at_once
         self._seconds = seconds
         self._lock = threading.Lock()
         self._queues: dict[Hashable, _Queue] = {}
@@ -65,15 +64,16 @@ class Lanes:
         """Lanes that could work if they had a thread."""
         self._closed = False
 
-    async def run(self, source: Hashable, transfer: Transfer) -> bool:
-        """Have a transfer run. When this returns or raises, cancelled or not, no thread works on it any more.
+    async def run(self, source: Hashable, transfer: Transfer, *, at_once: int) -> bool:
+        """Have a transfer run, beside fewer than `at_once` others from that source. When this returns or
+        raises, cancelled or not, no thread works on it any more.
 
         Raises:
             LinkClosed: it took longer than `seconds` once it had begun. Whatever the transfer raises.
         """
         loop = asyncio.get_running_loop()
         job = _Job(transfer, loop.create_future())
-        self._put(source, job)
+        self._put(source, job, at_once)
         job.timer = loop.call_later(self._seconds, self._look, job)
         try:
             return await job.ended
@@ -96,13 +96,13 @@ class Lanes:
                 job.transfer.abort()
         await asyncio.to_thread(self._executor.shutdown)
 
-    def _put(self, source: Hashable, job: _Job) -> None:
+    def _put(self, source: Hashable, job: _Job, at_once: int) -> None:
         with self._lock:
             if self._closed:
                 raise LinkClosed("stopping")
             queue = self._queues.setdefault(source, _Queue())
             queue.waiting.append(job)
-            if queue.threads < self._at_once:
+            if queue.threads < at_once:
                 queue.threads += 1
                 self._submit(source, queue)
 

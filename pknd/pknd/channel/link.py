@@ -128,6 +128,11 @@ class Link:
         """Whether the connection is over, or about to be."""
         return self._over.is_set() or self._closing.done()
 
+    @property
+    def is_close(self) -> bool:
+        """Whether the way there takes next to no time."""
+        return self.rtt_ms is not None and self.rtt_ms < self._limits.bulk_close_ms
+
     async def send(self, message: m.Message) -> None:
         await self._put(m.Envelope(message))
 

@@ -273,11 +273,12 @@ class Network:
 
     async def _fetch(self, link: Link, cid: Cid, most_bytes: int) -> bytes | None:
         bulk, source = self._bulk_of(link)
-        return await bulk.fetch(source, cid, most_bytes=most_bytes, alive=lambda: not link.closed)
+        is_close, alive = link.is_close, lambda: not link.closed
+        return await bulk.fetch(source, cid, most_bytes=most_bytes, alive=alive, is_close=is_close)
 
     async def _receive(self, link: Link, cid: Cid, into: Receiving) -> bool:
         bulk, source = self._bulk_of(link)
-        return await bulk.receive(source, cid, into)
+        return await bulk.receive(source, cid, into, is_close=link.is_close)
 
     def _bulk_of(self, link: Link) -> tuple[BulkClient, Source]:
         port = link.remote[1] if link.outbound else link.peer.port

@@ -40,8 +40,8 @@ class Held:
 
 
 @asynccontextmanager
-async def lanes(threads: int, at_once: int, seconds: float = SECONDS) -> AsyncIterator[Lanes]:
-    made = Lanes(threads, at_once, seconds)
+async def lanes(threads: int) -> AsyncIterator[Lanes]:
+    made = Lanes(threads, SECONDS)
     try:
         yield made
     finally:
@@ -49,12 +49,12 @@ async def lanes(threads: int, at_once: int, seconds: float = SECONDS) -> AsyncIt
 
 
 def begun(made: Lanes, source: str, *transfers: Held) -> list[asyncio.Task[bool]]:
-    return [asyncio.ensure_future(made.run(source, one)) for one in transfers]
+    return [asyncio.ensure_future(made.run(source, one, at_once=1)) for one in transfers]
 
 
 async def test_the_next_transfer_of_a_source_begins_while_the_event_loop_is_busy() -> None:
     first, second = Held(), Held()
-    async with lanes(4, 1) as made:
+    async with lanes(4) as made:
         tasks = begun(made, "ann", first, second)
         await asyncio.sleep(0)
         # From here on the loop does nothing else.
@@ -70,7 +70,7 @@ async def test_a_source_with_much_to_give_leaves_threads_to_others() -> None:
     order: list[str] = []
     much = [Held(f"ann {number}", order) for number in range(3)]
     little = Held("ben", order)
-    async with lanes(1, 1) as made:
+    async with lanes(1) as made:
         tasks = begun(made, "ann", *much) + begun(made, "ben", little)
         await asyncio.sleep(0)
         for one in (*much, little):
@@ -81,7 +81,7 @@ async def test_a_source_with_much_to_give_leaves_threads_to_others() -> None:
 
 async def test_who_is_cancelled_returns_when_the_thread_is_done() -> None:
     transfer = Held()
-    async with lanes(1, 1) as made:
+    async with lanes(1) as made:
         [task] = begun(made, "ann", transfer)
         await asyncio.sleep(0)
         assert transfer.began.wait(SECONDS)
@@ -92,7 +92,7 @@ async def test_who_is_cancelled_returns_when_the_thread_is_done() -> None:
 
 async def test_the_end_breaks_off_what_runs_and_lets_nothing_begin() -> None:
     running, waiting = Held(), Held()
-    made = Lanes(1, 1, SECONDS)
+    made = Lanes(1, SECONDS)
     tasks = begun(made, "ann", running, waiting)
     await asyncio.sleep(0)
     assert running.began.wait(SECONDS)
@@ -101,4 +101,4 @@ async def test_the_end_breaks_off_what_runs_and_lets_nothing_begin() -> None:
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(one, LinkClosed) for one in ended), ended
     with pytest.raises(LinkClosed):
-        await made.run("ann", Held())
+        await made.run("ann", Held(), at_once=1)
