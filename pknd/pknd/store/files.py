@@ -32,6 +32,8 @@ class BlockFiles:
         self._lock = threading.Lock()
         self._syncing: ThreadPoolExecutor | None = None
         self._warm: deque[Cid] = deque()
+        self.spoiled: set[Cid] = set()
+        """Blocks that were read in this run, here or in the database, and found lost or spoiled."""
 
     def path(self, cid: Cid) -> Path:
         name = cid_text(cid)
