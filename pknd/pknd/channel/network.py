@@ -119,10 +119,8 @@ class Network:
         self.addresses = tuple(_shown(listening.getsockname()) for listening in sockets)
         self._local = replace(self._local, port=self.port)
         await self._listener.start(sockets)
-        self._running = _Running(
-            DialClient(self._limits, random_bytes=self._random_bytes),
-            BulkClient(self._limits),
-        )
+        dialling = DialClient(self._limits, random_bytes=self._random_bytes)
+        self._running = _Running(dialling, BulkClient(self._limits))
         log.event("network.listening", addresses=self.addresses)
 
     async def stop(self) -> None:
