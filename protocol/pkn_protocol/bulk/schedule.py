@@ -26,10 +26,9 @@ Source = TypeVar("Source")
 class Rules:
     """Times in seconds."""
 
-    per_source: int = 8
-    """In flight from one source: what a source allows a peer at a time (SPEC, Transport, Limits), and as many
-    that wait for their turn, so that a connection is never idle between two blocks."""
-    in_flight: int = 32
+    per_source: int = 4
+    """In flight from one source: what a source allows a peer at a time (SPEC, Transport, Limits)."""
+    in_flight: int = 16
     """In flight in all."""
     first_window: int = 2
     """For a source whose speed is not known yet."""
