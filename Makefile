@@ -22,6 +22,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
 
 test-long: $(STAMP)
+	$(BIN)/python -m pytest -m "hypothesis and not long" --hypothesis-profile=explore --timeout=1800
 	$(BIN)/python -m pytest -m long --timeout=1800
 
 check: $(STAMP)

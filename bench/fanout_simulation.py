@@ -1,11 +1,12 @@
 """A thousand peers in virtual time: answers when summaries have not arrived, peers are away, and some lie.
 
 The texts of a collection are dealt to 1,000 people in shares of very different size (Weibull). Each holds
-summaries of all, but for some that have not arrived, by chance; a fifth of the people is offline; a tenth
-answers with records that match nothing, or not at all. Whoever asks is connected to LINKS others, and asks
-with the daemon's own machine (`FanOut`), statistics and scores; time is what the machine is told. Not
-simulated: forwarding, since with so many connections the budget of a query is spent on those; and sketches
-that lie, which only their texts give away.
+summaries of all, but for some that have not arrived, by chance; a fifth of the people is offline. A tenth
+lies: of those every third does not answer, every third answers with whatever records, and every third with
+notes whose sketches claim what their texts do not say (`bench.fanout_world`), which all of them publish.
+Whoever asks does so with the daemon's own machine (`FanOut`), statistics and scores; time is what the machine
+is told. Once with many connections, which the budget of a query is spent on, and once with as few as a daemon
+keeps: then those who are asked pass it on within the budget that came with it (`pknd.search.forwarding`).
 """
 
 from __future__ import annotations
@@ -13,108 +14,157 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean
 
-from bench.dealt import Person
 from bench.documents import COLLECTIONS, Collection, collection, is_there
+from bench.fanout_world import LYING, OFFLINE, PEERS, SPAM, World, best_of, device_of, names_of
 from bench.people_quality import halves_of
 from bench.relevance import central_scores, ndcg
 from bench.report import Figure
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
-from pkn_protocol.search.documents import Terms, best_class, terms_of
-from pkn_protocol.search.fanout import AskPeer, Candidate, Effect, FanOut, Finished
+from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Budget, Candidate, Effect, FanOut, Finished
 from pkn_protocol.search.query import Query, parse_query
-from pkn_protocol.search.scoring import Statistics, bm25
+from pkn_protocol.search.scoring import Statistics
 
-PEERS = 1000
-LINKS = 48
-OFFLINE, LYING = 0.2, 0.1
+MANY_LINKS = 38
+"""Of 48 whom one knows, those who are there."""
+FEW_LINKS = 16
+"""What a daemon keeps in a large network (`gossip.neighbourhood`)."""
 TOP = 10
-_SHAPE = 0.6
-"""Of Weibull's distribution: most people hold little, a few much."""
+_TIMEOUT_MS = 5000
+_BEHIND_MS = 0.6 * _TIMEOUT_MS
+"""What those behind a forwarder may take."""
+_PATIENCE_MS = 0.8 * FORWARDED_MS
+_WORK_MS = (1.0, 15.0)
 _PASSAGE = "x" * 200
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What share of the summaries each holds; the least quality, and the most peers asked in the mean."""
+    """What share of the summaries each holds, and how many are connected to each; the least quality, and the
+    most peers asked in the mean."""
 
     name: str
     held: float
+    links: int
     least: float
     most_asked: float
 
 
-CASES = (
-    Case("95 % of summaries arrived", 0.95, 0.97, 12.0),
-    Case("a tenth of the summaries held", 0.10, 0.90, 25.0),
+CASES = tuple(
+    Case(f"{name}, {links} connections", held, links, least, most)
+    for name, held, least, most in (
+        ("95 % of summaries arrived", 0.95, 0.97, 12.0),
+        ("a tenth of the summaries held", 0.10, 0.90, 25.0),
+    )
+    for links in (MANY_LINKS, FEW_LINKS)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one question: what was found, best first; peers asked; bytes sent and received; virtual ms."""
+    """Of one question: what was found, best first; how many were asked, directly and behind those; bytes sent
+    and received by all for it; virtual ms."""
 
     top: Sequence[Cid]
     asked: int
+    behind: int
     bytes: int
     took_ms: float
 
 
-class World:
-    """Who holds what: a function of the seed."""
+@dataclass(slots=True)
+class _Asking:
+    """One question under way. `ranked`: all that matches, best first, as others are told to score it."""
 
-    def __init__(self, held: Collection, share: float, seed: int = 1) -> None:
-        self.chance = chance = random.Random(seed)
-        self.collection = held
-        signer = Person("everybody")
-        records = {
-            name: signer.summary(text, number) for number, (name, text) in enumerate(held.documents.items())
-        }
-        self.names = {record.id: name for name, record in records.items()}
-        self.sizes = {record.id: len(record.block) for record in records.values()}
-        self.terms: dict[Cid, Terms] = {record.id: terms_of(record) for record in records.values()}
-        self.having: dict[int, list[Cid]] = defaultdict(list)
-        for cid, terms in self.terms.items():
-            for stem in terms.classes:
-                self.having[stem].append(cid)
-        weights = [chance.weibullvariate(1.0, _SHAPE) for _ in range(PEERS)]
-        owners = chance.choices(range(PEERS), weights, k=len(records))
-        self.author = dict(zip(self.names, owners, strict=True))
-        everything = list(self.names)
-        self.holds = [
-            {cid for cid in everything if self.author[cid] == peer or chance.random() < share}
-            for peer in range(PEERS)
-        ]
-        self.offline = set(chance.sample(range(PEERS), int(PEERS * OFFLINE)))
-        self.lying = set(chance.sample(range(PEERS), int(PEERS * LYING)))
-        self.rtt = [chance.uniform(2.0, 80.0) for _ in range(PEERS)]
+    world: World
+    asker: int
+    query: Query
+    told: Statistics
+    ranked: Sequence[Cid]
+    chance: random.Random
+    seen: set[int]
+    """Whom the question names as asked."""
+    passed_on: set[int] = field(default_factory=set)
+    spent: int = 0
+    """Bytes sent and received, by all."""
+    behind: int = 0
 
-    def statistics(self, query: Query, peer: int) -> Statistics:
-        """As `pknd.search.local.statistics_of`, of what one peer holds."""
-        held = self.holds[peer]
-        frequencies = tuple(
-            len({cid for stem in term.stems for cid in self.having.get(stem, ())} & held)
-            for term in query.terms
+    def answers(self, peer: int, budget: Budget) -> Iterator[tuple[float, list[Cid], bool]]:
+        """What somebody who is asked sends, in how many ms, and whether more follows."""
+        own = self._answer(peer, budget.bytes)
+        if own is None:
+            return
+        others = self._others(peer, budget) if budget.hops > 0 and budget.nodes > 0 else []
+        took = self.world.rtt[peer] + self.chance.uniform(*_WORK_MS)
+        yield took, own, bool(others)
+        if others:
+            slowest, heard = self._heard(others, budget.divided(len(others)))
+            found = set(heard)
+            best = [cid for cid in self.ranked if cid in found][:TOP]
+            yield took + slowest, [cid for cid in best if cid not in own], False
+
+    def _others(self, peer: int, budget: Budget) -> list[int]:
+        if peer in self.world.lying or peer in self.passed_on:
+            return []
+        self.passed_on.add(peer)
+        others = [one for one in self.world.neighbours[peer] if one not in self.seen]
+        return sorted(others, key=lambda one: self.world.rtt[one])[: budget.nodes]
+
+    def _heard(self, others: Sequence[int], budget: Budget) -> tuple[float, list[Cid]]:
+        slowest, heard, silent = 0.0, list[Cid](), 0
+        self.behind += len(others)
+        for other in others:
+            self.spent += len(self.question(budget, len(self.seen) + len(others)))
+            answer = self._answer(other, budget.bytes)
+            silent += answer is None
+            if answer is not None:
+                slowest = max(slowest, 2 * self.world.rtt[other] + _WORK_MS[1])
+            heard += answer or ()
+            self.spent += self._size(answer or ())
+        # What those behind have to say comes together; who is silent is waited for as long as the asker is
+        # patient, once another has answered.
+        patience = _PATIENCE_MS if silent < len(others) else _BEHIND_MS
+        return max(slowest, patience) if silent else slowest, heard
+
+    def _answer(self, peer: int, most_bytes: int) -> list[Cid] | None:
+        # As `pknd.search.answering` bounds what it sends: hits with passages, as many as the budget pays for.
+        world, most = self.world, min(TOP, max(0, most_bytes - 64) // (64 + len(_PASSAGE) + 8))
+        if peer not in world.lying:
+            return best_of(self.ranked, world.holds[peer], most)
+        if peer % 3 == 0:
+            return None
+        if peer % 3 == 1:
+            return self.chance.sample(sorted(world.holds[peer]), min(most, len(world.holds[peer])))
+        return best_of(self.ranked, set(world.spam[peer]), most)
+
+    def _size(self, answer: Sequence[Cid]) -> int:
+        return len(_reply(answer)) + sum(self.world.sizes[cid] for cid in answer)
+
+    def question(self, budget: Budget, seen: int) -> bytes:
+        ask_message = m.Ask(
+            query_id=bytes(16),
+            text=self.query.text,
+            terms=tuple(
+                m.QueryTerm(term.word, tuple(sorted(term.stems))[:32], frequency)
+                for term, frequency in zip(self.query.terms, self.told.frequencies, strict=True)
+            ),
+            phrases=(),
+            excluded=(),
+            documents=self.told.documents,
+            mean_length=int(self.told.mean_length),
+            limit=TOP,
+            nodes=budget.nodes,
+            most_bytes=budget.bytes,
+            hops=budget.hops,
+            timeout_ms=_TIMEOUT_MS,
+            seen=tuple(number.to_bytes(8, "big") for number in range(seen)),
         )
-        length = mean(self.terms[cid].length for cid in held) if held else 1.0
-        return Statistics(len(held), length, frequencies)
-
-    def scores(self, query: Query, statistics: Statistics) -> dict[Cid, float]:
-        """The text scores of everything that matches: what the asker computes of each signed record."""
-        matching = {cid for term in query.terms for stem in term.stems for cid in self.having.get(stem, ())}
-        return {
-            cid: bm25(
-                [best_class(term, self.terms[cid].classes) for term in query.terms],
-                self.terms[cid].length,
-                statistics,
-            )
-            for cid in matching
-        }
+        return encode_message(m.Envelope(ask_message, request=1))
 
 
 def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
@@ -123,102 +173,52 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     statistics = world.statistics(query, asker)
     scores = world.scores(query, statistics)
     own = sorted(scores, key=lambda cid: (-scores[cid], cid))
-    known = {cid: scores[cid] for cid in _best(own, world.holds[asker], 4 * TOP)}
+    known = {cid: scores[cid] for cid in best_of(own, world.holds[asker], 4 * TOP)}
     # Others know the asker's figures roughly, and cut their answers by them.
     told = world.scores(query, statistics.as_told())
     ranked = sorted(told, key=lambda cid: (-told[cid], cid))
-    links = chance.sample([peer for peer in range(PEERS) if peer != asker], LINKS)
-    online = {_device(peer): peer for peer in links if peer not in world.offline}
+    links = {device_of(peer): peer for peer in world.neighbours[asker]}
+    asking = _Asking(
+        world, asker, query, statistics.as_told(), ranked, chance, {asker, *world.neighbours[asker]}
+    )
     promise: dict[int, float] = defaultdict(float)
     for cid, score in known.items():
         promise[world.author[cid]] += score
     fan = FanOut(TOP, known)
     held = set(world.holds[asker])
-    now, sent = 0.0, 0
-    coming: list[tuple[float, int, DeviceId, list[Cid]]] = []
+    now = 0.0
+    coming: list[tuple[float, int, DeviceId, list[Cid], bool]] = []
     effects: list[Effect] = fan.start(
         [
             Candidate(device, AuthorId(device), 1, promise[peer], unknown=True, rtt_ms=world.rtt[peer])
-            for device, peer in online.items()
+            for device, peer in links.items()
         ],
         now,
     )
-    while not _is_over(effects):
+    while not any(isinstance(effect, Finished) for effect in effects):
         for effect in effects:
             if isinstance(effect, AskPeer):
-                peer = online[effect.device]
-                sent += len(_question(query, statistics.as_told(), effect, len(online)))
-                answer = _answer(world, ranked, peer, effect.budget.bytes, chance)
-                if answer is not None:
-                    # The answer, and a second round trip for records that the asker lacks.
-                    trips = 1 + any(cid not in held for cid in answer)
-                    when = now + trips * world.rtt[peer] + chance.uniform(1.0, 15.0)
-                    heapq.heappush(coming, (when, len(coming), effect.device, answer))
+                peer = links[effect.device]
+                asking.spent += len(asking.question(effect.budget, len(asking.seen)))
+                for took, answer, more in asking.answers(peer, effect.budget):
+                    # A second round trip for records that the asker lacks.
+                    trip = world.rtt[peer] if any(cid not in held for cid in answer) else 0.0
+                    heapq.heappush(coming, (now + took + trip, len(coming), effect.device, answer, more))
         wake = fan.wake_at(now)
         if coming and (wake is None or coming[0][0] <= wake):
-            now, _, device, answer = heapq.heappop(coming)
-            sent += len(_reply(answer)) + sum(world.sizes[cid] for cid in set(answer) - held)
-            held.update(answer)
-            # Scored here: what does not match is left out, whatever the answerer says of it.
-            effects = fan.answered(device, {cid: scores[cid] for cid in answer if cid in scores}, now)
+            now, _, device, answer, more = heapq.heappop(coming)
+            new = set(answer) - held
+            asking.spent += len(_reply(answer)) + sum(world.sizes[cid] for cid in new)
+            held |= new
+            # Scored here: what does not match, or is by somebody not believed, is left out.
+            found = {cid: scores[cid] for cid in answer if cid in scores and world.believes(asker, cid)}
+            effects = fan.answered(device, found, now, more=more)
         elif wake is not None:
             now = max(now + 0.01, wake)
             effects = fan.tick(now)
         else:
             effects = fan.stop()
-    return Outcome(fan.top(), fan.asked, sent, now)
-
-
-def _is_over(effects: Sequence[Effect]) -> bool:
-    return any(isinstance(effect, Finished) for effect in effects)
-
-
-def _best(ranked: Sequence[Cid], held: set[Cid], most: int) -> list[Cid]:
-    found = []
-    for cid in ranked:
-        if cid in held:
-            found.append(cid)
-            if len(found) == most:
-                break
-    return found
-
-
-def _answer(
-    world: World, ranked: Sequence[Cid], peer: int, most_bytes: int, chance: random.Random
-) -> list[Cid] | None:
-    # As `pknd.search.answering` bounds what it sends: hits with passages, as many as the budget pays for.
-    most = min(TOP, max(0, most_bytes - 64) // (64 + len(_PASSAGE) + 8))
-    if peer not in world.lying:
-        return _best(ranked, world.holds[peer], most)
-    if peer % 2:
-        return None
-    return chance.sample(sorted(world.holds[peer]), min(most, len(world.holds[peer])))
-
-
-def _device(peer: int) -> DeviceId:
-    return DeviceId(peer.to_bytes(32, "big"))
-
-
-def _question(query: Query, statistics: Statistics, effect: AskPeer, links: int) -> bytes:
-    ask_message = m.Ask(
-        query_id=bytes(16),
-        text=query.text,
-        terms=tuple(
-            m.QueryTerm(term.word, tuple(sorted(term.stems))[:32], frequency)
-            for term, frequency in zip(query.terms, statistics.frequencies, strict=True)
-        ),
-        phrases=(),
-        excluded=(),
-        documents=statistics.documents,
-        mean_length=int(statistics.mean_length),
-        limit=TOP,
-        nodes=effect.budget.nodes,
-        most_bytes=effect.budget.bytes,
-        hops=effect.budget.hops,
-        timeout_ms=5000,
-        seen=tuple(number.to_bytes(8, "big") for number in range(links + 1)),
-    )
-    return encode_message(m.Envelope(ask_message, request=1))
+    return Outcome(fan.top(), fan.asked, asking.behind, asking.spent, now)
 
 
 def _reply(answer: Sequence[Cid]) -> bytes:
@@ -239,7 +239,7 @@ def measure(world: World, seed: int = 2) -> dict[str, Outcome]:
 def quality(world: World, found: Mapping[str, Outcome]) -> dict[str, float]:
     """nDCG@10 by question."""
     return {
-        number: ndcg([world.names[cid] for cid in one.top], world.collection.grades.get(number, {}))
+        number: ndcg(names_of(world, list(one.top)), world.collection.grades.get(number, {}))
         for number, one in found.items()
     }
 
@@ -251,9 +251,12 @@ def run() -> list[Figure]:
         held = collection(name)
         central = dict(zip(held.queries, central_scores(held), strict=True))
         for case in CASES:
-            world = World(held, case.held)
+            world = World(held, case.held, case.links)
             found = measure(world)
             figures += _figures(case, held, central, quality(world, found), list(found.values()))
+            figures.append(
+                Figure("… liars found out, of those a reader could meet", world.shares_found_out(), "")
+            )
     return figures or [Figure("not measured: no ../shared/data", 0.0, "collections")]
 
 
@@ -267,8 +270,8 @@ def _figures(
     def ratio(questions: Sequence[str]) -> float:
         return mean(scores[one] for one in questions) / mean(central[one] for one in questions)
 
-    asked = [float(one.asked) for one in found]
-    details = {"peers": PEERS, "links": LINKS, "offline": OFFLINE, "lying": LYING, "hops": 1}
+    asked = [float(one.asked + one.behind) for one in found]
+    details = {"peers": PEERS, "links": case.links, "offline": OFFLINE, "lying": LYING, "spam_each": SPAM}
     return [
         Figure(
             f"{held.name}, {case.name}",
@@ -284,6 +287,8 @@ def _figures(
             for half, questions in halves_of(held).items()
         ),
         Figure("… peers asked in the mean", mean(asked), "peers", case.most_asked, samples=asked),
+        Figure("… of these behind others", mean(one.behind for one in found), "peers"),
+        Figure("… hops in the mean", mean(1 + (one.behind > 0) for one in found), "hops"),
         Figure("… a query", mean(one.bytes for one in found) / 1024, "KiB"),
         Figure("… until it ends, in virtual time", mean(one.took_ms for one in found), "ms"),
     ]

@@ -23,7 +23,7 @@ from tests.e2e.harness import Node, running, wait_for
 
 PEOPLE, SILENT = 8, 5
 ROUNDS, WARMING = 30, 3
-LIMIT = 1.2
+LIMIT = 1.1
 QUERIES = ("boundary layer transition", "supersonic flow over wings", "heat transfer", "slender bodies")
 _MOST_TRIES = 5
 

@@ -13,8 +13,21 @@ from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# `make test` draws the same examples each time, so that its answer is about the change alone; `make
+# test-long` explores, with new ones each time and many more.
 settings.register_profile(
-    "pkn", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], max_examples=60
+    "pkn",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=60,
+)
+settings.register_profile(
+    "explore",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=600,
 )
 settings.load_profile("pkn")
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 
 from pkn_cli.failures import Exit, Failure, NotRunning, Suggestion
 from pkn_cli.home import control_socket
+from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.socket_rules import UnsafeSocket, check_folder, check_peer
 
 JsonObject = dict[str, Any]
@@ -30,6 +31,16 @@ _CONNECT_SECONDS = 10.0
 # A reply may carry a text of 16 MiB, and JSON may make six characters of one.
 _REPLY_BYTES = 128 * 1024 * 1024
 _PIECE_BYTES = 256 * 1024
+# What was typed means nothing, whatever this machine holds. Anything else could be done another time.
+_WRONG_USAGE = frozenset(
+    {
+        ErrorCode.BAD_REQUEST,
+        ErrorCode.BAD_QUERY,
+        ErrorCode.BAD_REFERENCE,
+        ErrorCode.BAD_VALUE,
+        ErrorCode.NO_SUCH_SETTING,
+    }
+)
 
 
 def path_of(*parts: str) -> str:
@@ -128,7 +139,7 @@ class ControlClient:
                     return
                 event = _parsed(line)
                 if event.get("event") == "error":
-                    raise _told(event.get("error"))
+                    raise failure_of(event.get("error"))
                 yield event
 
     @contextmanager
@@ -244,12 +255,12 @@ def _parsed(data: bytes) -> JsonObject:
 
 def _refused(response: HTTPResponse) -> Failure:
     try:
-        return _told(_parsed(_read(response)).get("error"))
+        return failure_of(_parsed(_read(response)).get("error"))
     except Failure:
         return Failure("bad-answer", f"pknd answered with HTTP status {response.status}")
 
 
-def _told(error: object) -> Failure:
+def failure_of(error: object) -> Failure:
     """The daemon's error body as a failure."""
     if not isinstance(error, dict):
         return Failure("bad-answer", "pknd reported an error that cannot be read")
@@ -258,11 +269,13 @@ def _told(error: object) -> Failure:
         for entry in error.get("candidates") or ()
         if isinstance(entry, dict)
     ]
+    code = str(error.get("code", "unknown"))
     return Failure(
-        str(error.get("code", "unknown")),
+        code,
         str(error.get("message", "pknd reported an error")),
         str(error.get("hint") or ""),
         candidates=candidates,
+        status=Exit.WRONG_USAGE if code in _WRONG_USAGE else Exit.FAILED,
     )
 
 

@@ -132,8 +132,8 @@ def pkn(context: click.Context, home: str | None) -> None:
     """Keep, find, judge and share what you know, with the people around you and no server.
 
     ITEM is an id or its beginning, PERSON the name you gave somebody or the beginning of their key: what the
-    first column of every table shows. Each command takes --json. Exit status: 0 done, 1 failed, 2 wrong
-    usage, 3 your daemon is not running.
+    first column of every table shows. Each command takes --json. Exit status: 0 done; 1 failed; 2 wrong
+    usage, which is what would mean nothing on any machine; 3 your daemon is not running.
     """
     context.obj = App(home)
     if context.invoked_subcommand is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pkn_cli.failures import Exit, Failure
+from pkn_cli.failures import Failure
 
 # NAME_MAX is 255 bytes; the temporary name adds a dot, a process id and an ending.
 _STEM_CHARS = 50
@@ -29,13 +29,13 @@ def save(target: str, pieces: Iterable[bytes]) -> None:
     except FileNotFoundError:
         mode = None
     if mode is not None and stat.S_ISDIR(mode):
-        raise Failure("usage", f"{target} is a folder", "name a file in it", status=Exit.WRONG_USAGE)
+        raise Failure("is-a-folder", f"{target} is a folder", "name a file in it")
     if mode is not None and not stat.S_ISREG(mode):
         with path.open("wb") as special:
             special.writelines(pieces)
         return
     if not path.parent.is_dir():
-        raise Failure("usage", f"there is no folder {path.parent}", "make it first", status=Exit.WRONG_USAGE)
+        raise Failure("no-such-folder", f"there is no folder {path.parent}", "make it first")
     # Through a link to its target, as any editor would.
     _replace(Path(os.path.realpath(path)), pieces, mode)
 

@@ -83,6 +83,7 @@ class Config:
     rank_stranger: float
     rank_claim: float
     rank_crowd: float
+    rank_ratings: float
     rank_age: float
     rank_half_life: float
     log_level: LogLevel
@@ -112,7 +113,7 @@ def _listen(text: str) -> Listen:
         raise ValueError
     if host in ("", "*"):
         return Listen(None, int(port_text))
-    if host == "localhost":
+    if host.lower() == "localhost":
         return Listen("127.0.0.1", int(port_text))
     if host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
         raise ValueError
@@ -151,7 +152,7 @@ SETTINGS: dict[str, SettingRule] = {
     "listen": SettingRule(
         _listen,
         f"*:{DEFAULT_PORT}",
-        "HOST:PORT with an IP address, localhost, or * for all interfaces",
+        "HOST:PORT, and HOST an IP address, localhost, or * for all interfaces",
         'listen = "127.0.0.1:7867"',
         "Where other people's daemons reach this one. "
         "On the default port the next free one serves when it is taken.",

@@ -365,7 +365,6 @@ class Daemon:
     async def _people_changed(self) -> None:
         await self.sync.people_changed()
         # Who was blocked until now was refused, and would dial again only minutes later.
-        await self._remember_peers()
         self.dialer.retry_all()
         self.dialer.people_changed(self.people.view.near)
         self.fetcher.look_for_work()

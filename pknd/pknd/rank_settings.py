@@ -24,6 +24,8 @@ class RankSettings(Protocol):
     @property
     def rank_crowd(self) -> float: ...
     @property
+    def rank_ratings(self) -> float: ...
+    @property
     def rank_age(self) -> float: ...
     @property
     def rank_half_life(self) -> float: ...
@@ -40,6 +42,7 @@ def weights_of(settings: RankSettings) -> Weights:
         },
         claim=settings.rank_claim,
         crowd=settings.rank_crowd,
+        ratings=settings.rank_ratings,
         age_share=settings.rank_age,
         half_life_days=settings.rank_half_life,
     )
@@ -90,6 +93,13 @@ RANK_SETTINGS: dict[str, SettingRule] = {
             1.0,
             1e6,
             "So many people whom one person vouches for count in full; more share that.",
+        ),
+        (
+            "rank_ratings",
+            _OF.ratings,
+            0.0,
+            1.0,
+            "What ratings of people within your horizon add to a hit or take from it at most.",
         ),
         ("rank_age", _OF.age_share, 0.0, 1.0, "What age takes from a hit at most; not from pages and files."),
         ("rank_half_life", _OF.half_life_days, 0.01, 1e6, "After so many days age has taken half of that."),

@@ -56,6 +56,8 @@ class FakeDaemon:
     asked: list[Asked] = field(default_factory=list)
     delays: dict[tuple[str, str], float] = field(default_factory=dict)
     """Seconds that an answer takes: tests of what is shown meanwhile."""
+    otherwise: Answer | None = None
+    """What any other request is answered with; None: that there is no such route."""
 
     def __post_init__(self) -> None:
         path = socket_path(os.path.realpath(self.home), os.geteuid())
@@ -113,9 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.daemon.asked.append(asked)
         time.sleep(self.server.daemon.delays.get((self.command, path), 0))
         missing = {"error": {"code": "no-such-route", "message": f"no {self.command} {path}", "hint": ""}}
-        self._send(
-            self.server.daemon.answers.get((self.command, path), Answer(404, json.dumps(missing).encode()))
-        )
+        otherwise = self.server.daemon.otherwise or Answer(404, json.dumps(missing).encode())
+        self._send(self.server.daemon.answers.get((self.command, path), otherwise))
         self.server.daemon.answered(self.command, path)
 
     def _send(self, answer: Answer) -> None:

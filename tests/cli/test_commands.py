@@ -339,15 +339,28 @@ def test_get_writes_a_file_whole_or_not_at_all(
     target.chmod(0o640)
     route = ("GET", "/v1/items/x/payload")
     daemon.answers[route] = Answer(body=b"abc", media_type="image/png", length=1000)
-    result = run("get", "x", "-o", str(target))
+    result = run("get", "x", "-o", str(target), "--force")
     assert result.exit_code == 1
     assert "after 3 of 1000 bytes" in result.stderr
     assert target.read_bytes() == b"before"
     daemon.answers[route] = Answer(body=b"abc", media_type="image/png")
-    assert ask("get", "x", "-o", str(target)) == {"path": str(target), "size": 3, "media_type": "image/png"}
+    told = {"path": str(target), "size": 3, "media_type": "image/png"}
+    assert ask("get", "x", "-o", str(target), "--force") == told
     assert target.read_bytes() == b"abc"
     assert target.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_get_writes_over_nothing_unasked(
+    run: Run, daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my notes").write_bytes(b"mine")
+    daemon.answers["GET", "/v1/items/x/payload"] = Answer(body=b"abc")
+    result = run("get", "x", "-o", "my notes")
+    assert (result.exit_code, daemon.asked) == (1, [])
+    assert "pkn get x -o 'my notes' --force" in result.stderr
+    assert (tmp_path / "my notes").read_bytes() == b"mine"
 
 
 def test_get_goes_through_a_link_and_into_a_device(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
@@ -360,12 +373,12 @@ def test_get_goes_through_a_link_and_into_a_device(run: Run, daemon: FakeDaemon,
 
 
 @pytest.mark.parametrize("target", [".", "nowhere/out"])
-def test_get_to_a_place_that_is_none_is_wrong_usage(
+def test_get_to_a_place_that_is_none_is_refused(
     target: str, run: Run, daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     daemon.answers["GET", "/v1/items/x/payload"] = Answer(body=b"abc")
-    assert run("get", "x", "-o", target).exit_code == 2
+    assert run("get", "x", "-o", target).exit_code == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -376,8 +389,18 @@ def test_history_marks_the_current_version(run: Run, daemon: FakeDaemon) -> None
     )
     daemon.on("GET", "/v1/items/x/history", History(ITEM, versions))
     _, new, old = run("history", "x").stdout.splitlines()
-    assert new.startswith("h2kq7xmv3a") and new.endswith("current")
-    assert not old.endswith("current")
+    assert new.startswith("h2kq7xmv3a ") and new.endswith("current")
+    assert old.startswith("h2kq7xmv3a@1 ") and not old.endswith("current")
+
+
+def test_show_of_an_earlier_version_says_which_is_the_current_one(run: Run, daemon: FakeDaemon) -> None:
+    newer = ITEM.replace("h2kq7xmv3a", "zzkq7xmv3a")
+    earlier = replace(DETAIL, heads=(newer,), versions=2, text=None, text_state=TextState.UNREACHABLE)
+    daemon.on("GET", "/v1/items/x", earlier)
+    daemon.on("GET", f"/v1/items/{ITEM}@1", replace(DETAIL, heads=(newer,), versions=2))
+    result = run("show", "x")
+    assert "this is an earlier one, the current one is zzkq7xmv3a" in result.stdout
+    assert "Thin, and decisive." in result.stdout
 
 
 def test_publish_a_file_by_its_absolute_path(
@@ -436,12 +459,33 @@ def test_publish_a_folder_counts_it_and_names_import(run: Run, daemon: FakeDaemo
     assert "2 files" in result.stderr and f"pkn import {tmp_path}" in result.stderr
 
 
-def test_publish_looks_at_everything_before_it_begins(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
+def test_publish_tells_all_that_could_not_be_and_publishes_the_rest(
+    run: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
     (tmp_path / "here.md").write_text("x")
     daemon.on("POST", "/v1/items", PUBLISHED, 201)
-    result = run("publish", str(tmp_path / "here.md"), str(tmp_path / "gone.md"))
-    assert result.exit_code == 1 and "gone.md" in result.stderr
-    assert daemon.asked == []
+    names = ("gone.md", "here.md", ".", "lost.md")
+    result = run("publish", *(str(tmp_path / name) for name in names))
+    assert result.exit_code == 1
+    told = result.stderr.splitlines()
+    assert [name in line for name, line in zip(("gone.md", "folder", "lost.md"), told, strict=False)] == [
+        True
+    ] * 3
+    assert told[3:] == ["pkn: 3 of 4 not published, the others are"]
+    assert [asked.body["path"] for asked in daemon.asked] == [str(tmp_path / "here.md")]
+
+
+def test_publish_says_when_a_file_is_unchanged_or_has_a_next_version(
+    run: Run, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "a.md").write_text("x")
+    daemon.on("POST", "/v1/items", replace(PUBLISHED, unchanged=True))
+    assert run("publish", str(tmp_path / "a.md")).stdout.endswith("3 people, unchanged)\n")
+    newer = ITEM.replace("h2kq7xmv3a", "zzkq7xmv3a")
+    daemon.on("POST", "/v1/items", replace(PUBLISHED, id=newer))
+    result = run("publish", str(tmp_path / "a.md"))
+    assert result.stdout.startswith("zzkq7xmv3a ")
+    assert "its next version: pkn history h2kq7xmv3a" in result.stderr
 
 
 def test_publish_several_prints_one_json_document_a_line(

@@ -11,7 +11,7 @@ import pytest
 
 from pkn_protocol.control.codec import from_json, to_json
 from pkn_protocol.control.discovering import Expert, Experts
-from pkn_protocol.control.items import PublishRequest
+from pkn_protocol.control.items import Comment, PublishRequest
 from pkn_protocol.control.news import (
     News,
     NewsLine,
@@ -31,6 +31,7 @@ from tests.cli.shapes import ADA, BEA, HIT, NOW, PUBLISHED, STATUS
 Ask = Callable[..., Any]
 ITEM = ItemSummary(**{name: getattr(HIT, name) for name in ItemSummary.__dataclass_fields__})
 BY_BEA = replace(ITEM, author_claimed=False, trust=Trust.TRUSTED, distance=1)
+SAID = Comment("bafyreic", BEA, "Cem", True, NOW - 2 * 3_600_000, "Not at \x1b[2J\nhigh speeds.")
 
 
 def line(reason: NewsReason, count: int = 1, **more: Any) -> NewsLine:
@@ -66,6 +67,16 @@ def news(*lines: NewsLine, left: int = 0, upto: int = 7, looked: int | None = No
             line(NewsReason.MATCH, 40, watches=("drag",)),
             "drag: 40 matches, newest: Boundary layers  (note, 3 d, by Bea)",
         ),
+        (
+            line(NewsReason.COMMENT, comment=SAID),
+            "~Cem (claimed) commented on Boundary layers: Not at \ufffd[2J high speeds.  (note, 2 h)",
+        ),
+        (
+            line(NewsReason.COMMENT, 7, comment=SAID),
+            "~Cem (claimed) wrote 7 comments, newest: Boundary layers: "
+            "Not at \ufffd[2J high speeds.  (note, 2 h)",
+        ),
+        (line(NewsReason.CUTTING), "Bea made a cutting: Boundary layers  (note, 3 d)"),
         (
             line(NewsReason.QUESTION, watches=("drag",)),
             "Bea asks Boundary layers  (note, 3 d, matches drag)",

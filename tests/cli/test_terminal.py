@@ -36,6 +36,21 @@ def test_yes_skips_the_question(daemon: FakeDaemon, on_terminal: Terminal) -> No
     assert status == 0 and "?" not in shown
 
 
+def test_block_says_whom_it_concerns_and_asks(daemon: FakeDaemon, on_terminal: Terminal) -> None:
+    daemon.on("GET", "/v1/people/bea", BEA_PERSON)
+    daemon.on("POST", f"/v1/people/{BEA}/block", replace(BEA_PERSON, trust=Trust.BLOCKED))
+    status, shown = on_terminal("block", "bea", typed="n\n")
+    assert status == 1 and "nobody was blocked" in shown
+    assert "~Bea (claimed)" in shown and "delete" in shown
+    assert [asked.method for asked in daemon.asked] == ["GET"]
+    assert on_terminal("block", "bea", typed="y\n")[0] == 0
+    assert daemon.asked[-1].path == f"/v1/people/{BEA}/block"
+    daemon.on("POST", "/v1/people/bea/block", replace(BEA_PERSON, trust=Trust.BLOCKED))
+    daemon.asked.clear()
+    assert on_terminal("block", "bea", "--yes")[0] == 0
+    assert [asked.method for asked in daemon.asked] == ["POST"]
+
+
 def test_retract_names_the_item_and_asks(daemon: FakeDaemon, on_terminal: Terminal) -> None:
     daemon.on("GET", "/v1/items/x", DETAIL)
     daemon.on("DELETE", f"/v1/items/{ITEM}", Retracted(ITEM, ITEM, 1))
@@ -97,6 +112,18 @@ def test_get_does_not_spoil_a_terminal(daemon: FakeDaemon, on_terminal: Terminal
     daemon.answers[route] = Answer(body="naïve\x1b[2J".encode(), media_type="text/plain")
     status, shown = on_terminal("get", "x")
     assert status == 0 and "naïve�[2J" in shown
+
+
+def test_get_asks_before_it_writes_over_a_file(
+    daemon: FakeDaemon, on_terminal: Terminal, tmp_path: Path
+) -> None:
+    target = tmp_path / "notes.md"
+    target.write_text("mine")
+    daemon.answers["GET", "/v1/items/x/payload"] = Answer(body=b"theirs")
+    status, shown = on_terminal("get", "x", "-o", str(target), typed="n\n")
+    assert status == 1 and "is as it was" in shown and target.read_text() == "mine"
+    assert on_terminal("get", "x", "-o", str(target), typed="y\n")[0] == 0
+    assert target.read_text() == "theirs"
 
 
 def test_a_long_text_opens_in_the_pager(daemon: FakeDaemon, on_terminal: Terminal, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_reference_that_is_too_short_or_none_says_how_long_it_must_be(ann: Nod
     item = ann.publish("# Short\n\ntext").removeprefix("bafyrei")
     assert ann.pkn("show", item[:8])["title"] == "Short"
     done = ann.run("show", item[:7])
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "too short" in done.stderr and "8 or more characters" in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,21 @@ def test_who_dialled_us_is_not_said_to_have_been_found_by_mdns(tmp_path: Path) -
         # Now Ann was told of Ben as well.
         ann.connect(ben)
         assert found(ann) == ["manual"]
+
+
+def test_who_dialled_us_and_has_forgotten_us_is_dialled(tmp_path: Path) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    with running(ann, ben):
+        ben.connect(ann)
+        wait_for("both to be online", lambda: ann.online() == ben.online() == 1)
+        ben.listen = ben.address
+        ben.stop()
+        wait_for("Ann to see it", lambda: ann.online() == 0)
+        with contextlib.closing(sqlite3.connect(ben.home / "pkn.db")) as db, db:
+            db.execute("DELETE FROM peer")
+        ben.start()
+        wait_for("Ann to dial", lambda: ann.online() == ben.online() == 1)
+        assert found(ann) == ["inbound"]
 
 
 def test_whoever_is_not_the_one_who_was_meant_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -53,4 +53,4 @@ def test_filters_among_the_words_are_those_of_the_options(tmp_path: Path) -> Non
         assert len(anna.titles("keel", "author:me", "since:1d")) == 3
         assert anna.titles("keel", "tag:boats", "kind:page") == []
         refused = anna.run("query", "keel", "since:yesterdayish")
-        assert refused.returncode == 1 and "neither a date" in refused.stderr
+        assert refused.returncode == 2 and "neither a date" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,7 +51,31 @@ async def test_a_strangers_question_is_answered_and_not_passed_on(tmp_path: Path
         assert [question.query_id for question in near.asked] == [bytes([2]) * 16]
 
 
-async def asked(link: Link, *, number: int) -> list[m.AnswerHit]:
+async def test_who_is_silent_does_not_hold_what_others_behind_a_forwarder_know(tmp_path: Path) -> None:
+    ann, asker = Inside("Ann", tmp_path), Liar("asker")
+    knowing, silent = Liar("knowing"), Liar("silent")
+    others = (asker, knowing, silent)
+    async with (
+        ann.running() as daemon,
+        linked(asker, daemon) as link,
+        linked(knowing, daemon),
+        linked(silent, daemon),
+    ):
+        for one in others:
+            await daemon.people.trust(did_key(one.party.author), petname=one.party.name)
+        knowing.records = [knowing.note("Turbulence there", time=ann.now() - 60)]
+        silent.party.answer = never
+        async with asyncio.timeout(20):
+            hits = await asked(link, number=1, timeout_ms=60_000)
+        assert [hit.id for hit in hits] == [record.id for record in knowing.records]
+
+
+async def never(_link: Link, _message: m.Message) -> AsyncIterator[m.Message]:
+    await asyncio.Event().wait()
+    yield m.Answers((), asked=1)
+
+
+async def asked(link: Link, *, number: int, timeout_ms: int = 2000) -> list[m.AnswerHit]:
     """What a peer's daemon answers to a question about turbulence."""
     term = m.QueryTerm("turbulence", tuple(analyse("turbulence", "en")), 1)
     ask = m.Ask(
@@ -66,11 +91,11 @@ async def asked(link: Link, *, number: int) -> list[m.AnswerHit]:
         nodes=32,
         most_bytes=65536,
         hops=2,
-        timeout_ms=2000,
+        timeout_ms=timeout_ms,
         seen=(),
     )
     hits: list[m.AnswerHit] = []
-    async for reply in link.stream(ask, timeout_s=5):
+    async for reply in link.stream(ask, timeout_s=60):
         assert isinstance(reply, m.Answers)
         hits += reply.hits
     return hits

@@ -162,3 +162,36 @@ def test_an_edited_note_links_to_what_it_linked_to(tmp_path: Path) -> None:
         text = "# Queen\n\nShe lays eggs in a [hive](hive.md) all day."
         assert linked(ann.pkn("edit", queen, "-", text=text)["id"]) == 1
         assert linked(ann.pkn("edit", queen, "-", text="# Queen\n\nShe flew away.")["id"]) == 0
+
+
+def _links(node: Node, title: str) -> set[str]:
+    """The titles of what an item links to."""
+    items = {item["title"]: item["id"] for item in node.pkn("list", "--limit", "200")["items"]}
+    found = node.pkn("show", items[title])
+    return {node.pkn("show", one)["title"] for one in found["links"]}
+
+
+def test_notes_that_link_to_each_other_both_have_their_link(ann: Node, notes: Path) -> None:
+    (notes / "apple.md").write_text("# Apple\n\nSee [pear](pear.md) and [itself](apple.md).\n")
+    (notes / "pear.md").write_text("# Pear\n\nSee [apple](apple.md).\n")
+    done = _import(ann, notes)
+    assert (done["imported"], done["unchanged"], done["linked"]) == (3, 0, 0)
+    assert (_links(ann, "Apple"), _links(ann, "Pear")) == ({"Pear"}, {"Apple"})
+    before = ann.pkn("status")["records"]
+    again = _import(ann, notes)
+    assert (again["imported"], again["unchanged"], again["linked"]) == (0, 3, 0)
+    assert ann.pkn("status")["records"] == before
+
+
+def test_a_link_to_a_file_that_comes_later_is_found(ann: Node, notes: Path) -> None:
+    (notes / "apple.md").write_text("# Apple\n\nSee [zest](zest.md).\n")
+    for number in range(130):
+        (notes / f"m{number}.md").write_text(f"# M{number}\n\nA filling.\n")
+    _import(ann, notes)
+    assert _links(ann, "Apple") == set()
+    (notes / "zest.md").write_text("# Zest\n\nOf a lemon; see [apple](apple.md) and [m3](m3.md).\n")
+    done = _import(ann, notes)
+    assert (done["imported"], done["unchanged"], done["linked"]) == (1, 133, 1)
+    assert _links(ann, "Apple") == {"Zest"}
+    assert _links(ann, "Zest") == {"Apple", "M3"}
+    assert _import(ann, notes)["linked"] == 0

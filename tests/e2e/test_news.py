@@ -195,7 +195,7 @@ def test_saved_questions_stay_and_their_matches_are_news(tmp_path: Path) -> None
         taken = ann.run("watch", "lift", "--save", "Boats")
         assert taken.returncode == 1 and "pkn watch remove Boats" in taken.stderr
         refused = ann.run("watch", "kind:poem", "--save", "poems")
-        assert refused.returncode == 1 and "kinds are note" in refused.stderr
+        assert refused.returncode == 2 and "kinds are note" in refused.stderr
         assert ann.run("watch", "--save", "everything").returncode == 2
         ann.kill()
         ann.start()

@@ -9,7 +9,8 @@ import pytest
 
 from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.control.query import Hit, QueryRequest, Scope
-from pkn_protocol.records.ids import did_key
+from pkn_protocol.records.ids import did_key, parse_cid
+from pkn_protocol.records.model import Comment, Rating
 from tests.e2e.harness import Node, running, wait_for
 from tests.e2e.inside import Inside
 from tests.e2e.liar import Liar
@@ -91,7 +92,7 @@ async def test_each_factor_is_shown_and_its_weight_is_a_setting(tmp_path: Path) 
         assert list(usual) == ["Turbulence here", "Turbulence there"]
         before = usual["Turbulence there"].explain
         assert before is not None
-        assert list(before) == ["text", "distance", "crowd", "freshness", "claim"]
+        assert list(before) == ["text", "distance", "crowd", "ratings", "freshness", "claim"]
         assert (before["distance"], before["crowd"], before["claim"]) == (0.6, 1.0, 1.0)
         await ann.config.set("rank_stranger", "0.3")
         await ann.config.set("rank_age", "0.8")
@@ -99,3 +100,60 @@ async def test_each_factor_is_shown_and_its_weight_is_a_setting(tmp_path: Path) 
         assert after is not None
         assert (after["text"], after["distance"]) == (before["text"], 0.3)
         assert after["freshness"] == pytest.approx(1 - 8 * (1 - before["freshness"]))
+
+
+async def test_a_phrase_that_only_a_text_could_show_is_marked_until_a_holder_answers(tmp_path: Path) -> None:
+    ann, ben = Inside("Ann", tmp_path), Liar("ben")
+    words = "the boundary of a layer, or a boundary layer"
+    async with ann.running() as daemon, linked(ben, daemon) as link:
+        record = ben.note("Flow", time=ann.now() - 60, words=words, payload=ben.text("Flow\n" + words))
+        ben.records = [record]
+        await ben.push(link, [record])
+        await taken(ann, record)
+
+        async def confirmed(query: str, scope: Scope) -> list[tuple[str, bool]]:
+            updates = [u async for u in daemon.queries.query(QueryRequest(query=query, scope=scope))]
+            return [(hit.title, hit.confirmed) for hit in updates[-1].result.hits]
+
+        assert await confirmed('"boundary layer"', Scope.LOCAL) == [("Flow", False)]
+        assert await confirmed('"boundary layer"', Scope.EVERYONE) == [("Flow", True)]
+        assert await confirmed("boundary layer", Scope.LOCAL) == [("Flow", True)]
+
+
+def test_filters_alone_are_answered_with_the_command_that_lists(tmp_path: Path) -> None:
+    ann = Node("Ann", tmp_path)
+    with running(ann):
+        done = ann.run("query", "tag:physics/air", "kind:note")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert "pkn list --tag physics/air --kind note" in done.stderr
+        assert "pkn list --tag 'two words'" in ann.run("query", 'tag:"two words"').stderr
+        assert "type at least one" in ann.run("query", "...").stderr
+
+
+async def test_what_a_trusted_person_says_of_an_item_counts_and_is_news(tmp_path: Path) -> None:
+    ann, ben = Inside("Ann", tmp_path), Liar("ben")
+    async with ann.running() as daemon, linked(ben, daemon) as link:
+        published = await daemon.items.publish(PublishRequest(text="# Turbulence here", audience="public"))
+        item = parse_cid(published.id)
+        rating = ben.sign("rating", Rating(item, 5), time=ann.now() - 60, item=item)
+        await ben.push(link, [rating])
+        await taken(ann, rating)
+
+        async def factor() -> float:
+            request = QueryRequest(query="turbulence", scope=Scope.LOCAL, explain=True)
+            last = [update async for update in daemon.queries.query(request)][-1].result
+            assert last.hits[0].explain is not None
+            return last.hits[0].explain["ratings"]
+
+        assert await factor() == 1.0
+        await daemon.people.trust(did_key(ben.party.author), petname="Ben")
+        assert await factor() == pytest.approx(1.1)
+        comment = ben.sign("comment", Comment(item, "And there?"), time=ann.now(), item=item)
+        await ben.push(link, [comment])
+        await taken(ann, comment)
+    # Also after a restart.
+    ann_again = Node("Ann", tmp_path)
+    with running(ann_again):
+        done = ann_again.run("news")
+        assert "Ben commented on Turbulence here: And there?" in done.stdout
+        assert ann_again.run("news").stdout == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,11 +45,11 @@ def test_a_new_name_is_seen_at_once_here_and_by_others(tmp_path: Path) -> None:
 def test_what_is_no_language_is_refused_wherever_it_is_said(lang: str, ann: Node, tmp_path: Path) -> None:
     note = tmp_path / "note.md"
     note.write_text(f"---\nlang: {lang}\n---\ntext\n")
-    for words in (("publish", str(note)), ("config", "set", "lang", lang)):
+    for words, status in ((("publish", str(note)), 1), (("config", "set", "lang", lang), 2)):
         refused = ann.run(*words)
-        assert refused.returncode == 1
+        assert refused.returncode == status
         assert "such as en or pt-BR" in refused.stderr
-    assert ann.run("publish", "-", "--lang", lang, text="text").returncode == 1
+    assert ann.run("publish", "-", "--lang", lang, text="text").returncode == 2
 
 
 def test_a_language_without_a_stemmer_is_said_to_be_one(ann: Node) -> None:
@@ -59,17 +60,50 @@ def test_a_language_without_a_stemmer_is_said_to_be_one(ann: Node) -> None:
 
 
 def test_a_tag_is_the_same_with_its_hash(ann: Node) -> None:
-    item = ann.publish("Tagged", "--tag", "#hash", "--tag", "two words")
+    item = ann.publish("Tagged", "--tag", "#hash", "--tag", "  two words ")
     assert ann.pkn("show", item)["tags"] == ["hash", "two-words"]
     assert [one["id"] for one in ann.pkn("list", "--tag", "#hash")["items"]] == [item]
     ann.pkn("edit", item, "--tag", "#other")
     assert ann.pkn("show", item)["tags"] == ["other"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ("", "a tag is empty"),
+        (" # ", "a tag is empty"),
+        ("a\x1b[2J", "U+001B"),
+        ("abc\u202ecba", "U+202E"),
+        ("t" * 300, "has 300 bytes, and may have 128"),
+    ],
+)
+def test_what_is_no_tag_is_refused_wherever_it_is_said(
+    tag: str, told: str, ann: Node, tmp_path: Path
+) -> None:
+    before = ann.pkn("status")["items"]
+    note = tmp_path / "note.md"
+    note.write_text(f"---\ntitle: Odd\ntags: [good, {json.dumps(tag)}]\n---\n\nbody\n")
+    imported = ann.run("import", str(note), "--yes", "--json")
+    [failed] = json.loads(imported.stdout)["failed"]
+    assert failed["error"].startswith("line 3: ") and told in failed["error"]
+    note.write_text("plain")
+    for words in (
+        ("publish", str(note), "--tag", tag),
+        ("ask", "Why?", "--tag", tag),
+        ("list", "--tag", tag),
+        ("query", "plain", "--tag", tag),
+    ):
+        refused = ann.run(*words)
+        assert refused.returncode == 2
+        assert (told in refused.stderr or "cannot be" in refused.stderr) and "as in:" in refused.stderr
+        assert "\x1b" not in refused.stderr
+    assert ann.pkn("status")["items"] == before
+
+
 @pytest.mark.parametrize("typed", ["Stall", "boundary layer", "boundary-layer", "Reynolds0189"])
 def test_a_title_is_no_reference_and_the_message_says_how_to_find_it(typed: str, ann: Node) -> None:
     refused = ann.run("show", typed)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "no item's reference" in refused.stderr
     assert "pkn query" in refused.stderr
 
@@ -104,6 +138,22 @@ def test_trust_says_what_it_gives_and_what_it_ends(ann: Node, ben: Node) -> None
     assert "blocked, and are so no longer" in shown.stderr
     assert "what you have published to them before" in shown.stderr
     assert "before" not in ann.run("trust", ben.id, "ben", "--yes").stderr
+
+
+def test_what_says_undo_does_so(ann: Node, ben: Node) -> None:
+    ann.pkn("trust", ben.id, "benny")
+    for act, undone in (("untrust", "none"), ("block", "blocked"), ("unblock", "none")):
+        if act == "block":
+            ann.pkn("trust", "benny")
+        done = ann.run(act, "benny")
+        assert done.returncode == 0, done.stderr
+        person = ann.pkn("people", ben.id)
+        assert (person["trust"], person["petname"]) == (undone, "benny")
+        undo = done.stderr.strip().rpartition("pkn ")[2].split()
+        assert undo == [{"untrust": "trust", "block": "unblock", "unblock": "block"}[act], "benny"]
+    ann.pkn("trust", "benny")
+    assert ann.pkn("people", "benny")["trust"] == "trusted"
+    ann.pkn("untrust", "benny")
 
 
 def test_retracting_what_somebody_else_wrote_says_what_can_be_done(ann: Node, ben: Node) -> None:
@@ -144,7 +194,7 @@ def test_one_bad_file_does_not_keep_others_from_being_published(ann: Node, tmp_p
 @pytest.mark.parametrize("address", ["foo:bar:baz", "::zz", "1:2:3"])
 def test_what_is_no_address_is_not_dialled(address: str, ann: Node) -> None:
     refused = ann.run("connect", address)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "is no address" in refused.stderr
 
 

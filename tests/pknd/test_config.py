@@ -35,6 +35,7 @@ def test_every_example_is_a_file_that_works(tmp_path: Path) -> None:
         rank_stranger=0.6,
         rank_claim=0.001,
         rank_crowd=8.0,
+        rank_ratings=0.2,
         rank_age=0.1,
         rank_half_life=365.0,
         log_level=build({"log_level": "debug"}).log_level,
@@ -73,6 +74,7 @@ def test_a_file_that_is_wrong_says_where_and_what_to_do(tmp_path: Path, content:
         ("*:0", Listen(None, 0)),
         (":7867", Listen(None, 7867)),
         ("localhost:1", Listen("127.0.0.1", 1)),
+        ("Localhost:7867", Listen("127.0.0.1", 7867)),
         ("192.0.2.1:65535", Listen("192.0.2.1", 65_535)),
         ("[::1]:7867", Listen("::1", 7867)),
     ],
@@ -83,7 +85,8 @@ def test_addresses_to_listen_on(text: str, listen: Listen) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "7867", "host:1", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "::1:1", "[::1:1", "a:²"]
+    "text",
+    ["", "7867", "host:1", "localhost", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "::1:1", "[::1:1", "a:²"],
 )
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(DomainError) as caught:

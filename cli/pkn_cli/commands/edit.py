@@ -10,7 +10,7 @@ from pkn_cli import options
 from pkn_cli.client import JsonObject, path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.failures import Exit, Failure
+from pkn_cli.failures import Failure
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.published import print_published
 from pkn_cli.reading import read
@@ -97,9 +97,7 @@ def _edited(app: App, item: str) -> tuple[str, str]:
             TextState.CUT: "its text is too long for an editor here",
             TextState.UNREACHABLE: "its text is not on this machine, and nobody who is online has it",
         }.get(detail.text_state, "its content is not a text")
-        raise Failure(
-            "no-text", why, f"give the new content: {app.typed(f'edit {item} FILE')}", status=Exit.FAILED
-        )
+        raise Failure("no-text", why, f"give the new content: {app.typed(f'edit {item} FILE')}")
     return detail.id, text_from_editor(detail.text)
 
 

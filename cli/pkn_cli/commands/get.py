@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import os
+import shlex
 import sys
 from collections.abc import Iterator
 
 import click
 
+from pkn_cli.asking import confirm
 from pkn_cli.client import Content, path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
@@ -15,7 +18,7 @@ from pkn_cli.failures import Failure
 from pkn_cli.output.amounts import size
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.progress import StatusLine
-from pkn_cli.output.terminal import is_terminal
+from pkn_cli.output.terminal import can_ask, is_terminal
 from pkn_cli.saving import save
 
 _MOST_SECONDS = 600.0
@@ -30,6 +33,7 @@ _TEXTS = frozenset({"application/json", "application/xml", "application/yaml", "
 )
 @click.argument("item")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE, whole or not at all.")
+@click.option("--force", is_flag=True, help="Write over FILE where it is there already.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0.001, _MOST_SECONDS),
@@ -37,17 +41,20 @@ _TEXTS = frozenset({"application/json", "application/xml", "application/yaml", "
     metavar="S",
     help=f"Wait at most S seconds for the first byte (default {_DEFAULT_SECONDS:.0f}).",
 )
-def get(app: App, item: str, output: str | None, timeout: float) -> None:
+def get(app: App, item: str, output: str | None, force: bool, timeout: float) -> None:
     """Get the content of an item, byte by byte.
 
     It is checked against the item's signature as it comes. What is not on this machine is fetched from
     those who hold it; when that breaks off, the same command goes on where it stopped. Without -o it goes to
-    standard output, but to a terminal only if it is a text.
+    standard output, but to a terminal only if it is a text. A FILE that is there already is written over only
+    with --force, or when you say so on a terminal.
     """
     if output == "-":
         output = None
     if app.json and output is None:
         raise click.UsageError("--json goes with -o FILE", click.get_current_context())
+    if output is not None and not force:
+        _spare(app, item, output)
     parameters = [("timeout_ms", str(max(round(timeout * 1000), 1)))]
     with (
         StatusLine("asking for it", enabled=not app.json) as line,
@@ -65,6 +72,17 @@ def get(app: App, item: str, output: str | None, timeout: float) -> None:
             app.print_json({"path": output, "size": content.size, "media_type": content.media_type})
         else:
             app.say(f"{harmless(output)}  {size(content.size)}")
+
+
+def _spare(app: App, item: str, output: str) -> None:
+    """Write over nothing unasked; a device or pipe has nothing to lose, and a folder is refused later."""
+    if not os.path.isfile(output):  # noqa: PTH113
+        return
+    if can_ask():
+        confirm(f"Write over {harmless(output)}?", otherwise=f"{output} is as it was")
+        return
+    typed = app.typed(f"get {item} -o {shlex.quote(output)} --force")
+    raise Failure("exists", f"{output} is there already", f"name another, or write over it with: {typed}")
 
 
 def _watched(content: Content, line: StatusLine) -> Iterator[bytes]:

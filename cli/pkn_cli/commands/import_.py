@@ -11,7 +11,7 @@ from pkn_cli.asking import confirm
 from pkn_cli.client import path_of
 from pkn_cli.command import command
 from pkn_cli.context import App
-from pkn_cli.failures import AlreadyTold, Exit, Failure
+from pkn_cli.failures import AlreadyTold, Failure
 from pkn_cli.output.amounts import count
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.references import item_ref
@@ -42,13 +42,14 @@ def import_paths(
 ) -> None:
     """Import files and whole folders.
 
-    Markdown with its front matter (title, tags, lang, audience), other texts, and any other file. Run it
-    again whenever you like: unchanged files are left alone, changed ones become the next version. Without
-    --to and without front matter that says it, a file goes to those for whom it was imported before, else to
-    the setting default_audience. An item's audience cannot change: for another one a file becomes another
-    item, and the one before stays until it is retracted. On a terminal it says first how many go to whom, and
-    asks. Exit status 1 when a file failed; the others are imported, and with --json the whole account is on
-    standard output all the same.
+    Markdown with its front matter (title, tags, lang, audience), other texts, web addresses that were saved
+    as files (.url, .webloc), which become bookmarks, and any other file. Run it
+    again whenever you like: unchanged files are left alone, changed ones become the next version, and so do
+    those that link to what has become an item since. Without --to and without front matter that says it, a
+    file goes to those for whom it was imported before, else to the setting default_audience. An item's
+    audience cannot change: for another one a file becomes another item, and the one before stays until it is
+    retracted. On a terminal it says first how many go to whom, and asks. Exit status 1 when a file failed;
+    the others are imported, and with --json the whole account is on standard output all the same.
     """
     absolute = tuple(map(_absolute, paths))
     if dry_run or (not yes and can_ask()):
@@ -65,7 +66,7 @@ def import_paths(
 def _absolute(path: str) -> str:
     absolute = os.path.abspath(path)  # noqa: PTH100 - links are the daemon's to judge
     if not os.path.lexists(absolute):
-        raise Failure("no-such-file", f"there is no {path}", "name files or folders", status=Exit.FAILED)
+        raise Failure("no-such-file", f"there is no {path}", "name files or folders")
     return absolute
 
 
@@ -96,8 +97,9 @@ def _finish(app: App, reply: dict[str, object], done: str) -> None:
     else:
         whom = f" ({_to_whom(summary)})" if summary.imported else ""
         skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
+        linked = f" ({summary.linked} with links to what is new)" if summary.linked else ""
         app.say(
-            f"{summary.imported} {done}{whom}, {summary.unchanged} unchanged{skipped}, "
+            f"{summary.imported} {done}{whom}, {summary.unchanged} unchanged{linked}{skipped}, "
             f"{len(summary.failed)} failed"
         )
         if summary.failed:

@@ -21,8 +21,8 @@ from pkn_protocol.control.news import DEFAULT_LINES, MOST_LINES, News, SeenReque
 @command(
     "news",
     prints="a line for each: reference, who did what, title, kind and age. First new versions of what you "
-    "wrote or took part in, then questions that you may know about, matches of saved questions, and what "
-    "people you trust published; newest first.",
+    "wrote or took part in, comments on it and cuttings of it, then questions that you may know about, "
+    "matches of saved questions, and what people you trust published; newest first.",
     examples=["pkn news", "pkn news --peek --json", "pkn news --follow"],
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what becomes news until Ctrl-C.")

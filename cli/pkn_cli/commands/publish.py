@@ -15,6 +15,7 @@ from pkn_cli.context import App
 from pkn_cli.failures import AlreadyTold, Exit, Failure
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.published import print_published
+from pkn_cli.output.references import item_ref
 from pkn_cli.output.terminal import is_terminal
 from pkn_cli.reading import read
 from pkn_cli.reporting import tell
@@ -61,30 +62,31 @@ def publish(
 
     WHAT is a file, a URL (a bookmark), or - for a text on standard input. With nothing your editor opens, or
     standard input is read where there is no terminal. Folders go in with pkn import. Returns when it is on
-    disk. Of several files those that can be read are published, and exit status 1 says that one could not;
-    when one is not there, nothing is. Undo: pkn retract.
+    disk. Of several those that can be are published; what is wrong with each other one is told in a line, and
+    exit status 1 says that there was one. A file that was published or imported before becomes the next
+    version of its item, and stays for those who may read that unless --to says otherwise; unchanged it is
+    left alone, so the same command can be repeated. Undo: pkn retract.
     """
     if len(what) > 1 and title is not None:
         raise click.UsageError("--title goes with one WHAT alone", click.get_current_context())
     common = PublishRequest(
         title=title, tags=tags, kind=None if kind is None else Kind(kind), audience=audience, lang=lang
     )
-    # All are looked at before the first is published.
-    sources = [_source(app, one) for one in what] or [{"text": _typed_text()}]
-    if len(sources) == 1:
-        _publish(app, common, sources[0])
+    if len(what) <= 1:
+        _publish(app, common, _source(app, what[0]) if what else {"text": _typed_text()})
         return
     failed = 0
-    for name, source in zip(what, sources, strict=True):
+    for name in what:
         try:
-            _publish(app, common, source)
+            _publish(app, common, _source(app, name))
         except Failure as failure:
-            if failure.code in _HOPELESS:
+            # What means nothing for one means nothing for any.
+            if failure.code in _HOPELESS or failure.status is Exit.WRONG_USAGE:
                 raise
             failed += 1
             tell(failure, as_json=app.json, about=name)
     if failed:
-        raise AlreadyTold(f"{failed} of {len(sources)} not published, the others are")
+        raise AlreadyTold(f"{failed} of {len(what)} not published, the others are")
 
 
 def _publish(app: App, common: PublishRequest, source: dict[str, str]) -> None:
@@ -97,7 +99,14 @@ def _publish(app: App, common: PublishRequest, source: dict[str, str]) -> None:
     if app.json:
         app.print_json(reply)
     else:
-        print_published(app, read(Published, reply))
+        published = read(Published, reply)
+        print_published(app, published)
+        if published.item != published.id and not published.unchanged:
+            app.note(f"it was published before; this is its next version: {app.typed(_history(published))}")
+
+
+def _history(published: Published) -> str:
+    return f"history {item_ref(published.item)}"
 
 
 def _typed_text() -> str:
@@ -121,9 +130,8 @@ def _source(app: App, what: str) -> dict[str, str]:
         return {"url": what}
     raise Failure(
         "no-such-file",
-        f"there is no file {what}, and nothing was published",
+        f"there is no file {what}",
         "a text goes in on standard input: pkn publish -",
-        status=Exit.FAILED,
     )
 
 

@@ -11,12 +11,11 @@ from pkn_cli.command import command
 from pkn_cli.context import App
 from pkn_cli.failures import Failure
 from pkn_cli.output.amounts import size
-from pkn_cli.output.detail import detail_lines
+from pkn_cli.output.detail import detail_lines, reference_of
 from pkn_cli.output.progress import StatusLine
-from pkn_cli.output.references import item_ref
 from pkn_cli.output.terminal import columns
 from pkn_cli.reading import read
-from pkn_protocol.control.items import ItemDetail, TextState
+from pkn_protocol.control.items import FIRST_VERSION, ItemDetail, TextState
 
 _DEFAULT_SECONDS = 5.0
 _MOST_SECONDS = 600.0
@@ -50,8 +49,9 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
     detail = read(ItemDetail, reply)
     if not local and detail.text_state is TextState.UNREACHABLE:
         # By its id: what was typed may be more than one item's by then.
-        _fetch(app, detail.id, timeout)
-        reply = app.client.get(path_of("items", detail.id), here)
+        reference = detail.id + (FIRST_VERSION if reference_of(detail).endswith(FIRST_VERSION) else "")
+        _fetch(app, reference, timeout)
+        reply = app.client.get(path_of("items", reference), here)
         detail = read(ItemDetail, reply)
     if app.json:
         app.print_json(reply)
@@ -59,15 +59,14 @@ def show(app: App, item: str, local: bool, timeout: float) -> None:
     source = detail.media_type == _HTML and detail.text is not None
     _print(list(detail_lines(replace(detail, text=None) if source else detail)))
     if source:
-        app.note(f"its content is a web page: {app.typed(f'get {item_ref(detail.id)} -o FILE.html')}")
+        app.note(f"its content is a web page: {app.typed(f'get {reference_of(detail)} -o FILE.html')}")
     if detail.lost_original is not None:
-        app.note(
-            f"pkn: {detail.lost_original}; {app.typed(f'get {item_ref(detail.id)} -o FILE')} looks for a copy"
-        )
+        typed = app.typed(f"get {reference_of(detail)} -o FILE")
+        app.note(f"pkn: {detail.lost_original}; {typed} looks for a copy")
     elif detail.text_state is TextState.UNREACHABLE:
         app.note("its text is not on this machine, and nobody who is online has it")
     elif detail.text_state is TextState.NONE and detail.size:
-        app.note(f"its content is not a text: {app.typed(f'get {item_ref(detail.id)} -o FILE')}")
+        app.note(f"its content is not a text: {app.typed(f'get {reference_of(detail)} -o FILE')}")
 
 
 def _fetch(app: App, item: str, seconds: float) -> None:

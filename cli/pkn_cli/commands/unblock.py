@@ -14,9 +14,9 @@ from pkn_cli.standing import PRINTS, change_standing
 def unblock(app: App, person: str) -> None:
     """Block a person no longer.
 
-    They are a stranger afterwards, not trusted.
+    They are a stranger afterwards, not trusted, and have the name that you gave them. Undo: pkn block.
     """
-    change_standing(app, person, "unblock")
+    change_standing(app, person, "unblock", undo="block")
 
 
 COMMAND = unblock

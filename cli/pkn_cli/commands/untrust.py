@@ -14,10 +14,10 @@ from pkn_cli.standing import PRINTS, change_standing
 def untrust(app: App, person: str) -> None:
     """Trust a person no longer.
 
-    What you publish to trusted people from now on they cannot read; what they hold already they keep.
-    Undo: pkn trust.
+    What you publish to trusted people from now on they cannot read; what they hold already they keep. So does
+    the name that you gave them. Undo: pkn trust.
     """
-    change_standing(app, person, "untrust")
+    change_standing(app, person, "untrust", undo="trust")
 
 
 COMMAND = untrust

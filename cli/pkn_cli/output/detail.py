@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pkn_cli.output.amounts import ago, count, moment, size
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.items import title_of
-from pkn_cli.output.references import author_name, distance_name, item_ref, key_ref
+from pkn_cli.output.references import author_name, distance_name, item_ref, key_ref, version_ref
 from pkn_cli.output.terminal import bold
 from pkn_protocol.control.items import Comment, Contributor, ItemDetail, TextState
 from pkn_protocol.control.people import Trust
@@ -25,7 +25,7 @@ def detail_lines(item: ItemDetail) -> Iterator[str]:
         yield from harmless(item.text, lines=True).rstrip("\n").expandtabs(4).split("\n")
     if item.text_state is TextState.CUT:
         yield ""
-        yield f"(cut here; pkn get {item_ref(item.id)} -o FILE gets all of it)"
+        yield f"(cut here; pkn get {reference_of(item)} -o FILE gets all of it)"
     if item.related:
         yield ""
         yield bold("Related")
@@ -34,6 +34,11 @@ def detail_lines(item: ItemDetail) -> Iterator[str]:
         yield ""
         yield f"{bold(_called(comment, own=comment.own))}, {ago(comment.time)}:"
         yield from (f"  {line}" for line in harmless(comment.text, lines=True).split("\n"))
+
+
+def reference_of(item: ItemDetail) -> str:
+    """What to type for the version that is shown."""
+    return version_ref(item.id, item.item, current=item.id in item.heads)
 
 
 def _fields(item: ItemDetail) -> list[tuple[str, str]]:
@@ -76,7 +81,12 @@ def _versions(item: ItemDetail) -> str:
     heads = (
         f", {len(item.heads)} current: {', '.join(map(item_ref, item.heads))}" if len(item.heads) > 1 else ""
     )
-    return f"{item.versions} by {', '.join(others)}{heads}"
+    earlier = (
+        f"; this is an earlier one, the current one is {', '.join(map(item_ref, item.heads))}"
+        if item.heads and item.id not in item.heads
+        else ""
+    )
+    return f"{item.versions} by {', '.join(others)}{heads if not earlier else ''}{earlier}"
 
 
 def _rating(item: ItemDetail) -> str:

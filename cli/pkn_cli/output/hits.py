@@ -46,6 +46,8 @@ def _about(hit: Hit) -> list[str]:
     if hit.doubted:
         parts.append("summaries found false")
     parts.append(age(hit.time))
+    if not hit.confirmed:
+        parts.append("phrase not confirmed")
     if hit.kind != "note":
         parts.append(harmless(hit.kind))
     if hit.size and not hit.have_payload:

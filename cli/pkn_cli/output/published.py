@@ -16,7 +16,8 @@ _TITLE_COLUMNS = 80
 
 def print_published(app: App, item: Published) -> None:
     """Reference and title, kind and size, and who may read it."""
-    facts = ", ".join([harmless(item.kind), *([size(item.size)] if item.size else []), _readers(item)])
+    parts = [harmless(item.kind), *([size(item.size)] if item.size else []), _readers(item)]
+    facts = ", ".join([*parts, "unchanged"] if item.unchanged else parts)
     app.say(f"{accent(item_ref(item.id))}  {bold(clip(title_of(item.title), _TITLE_COLUMNS))}  ({facts})")
     for warning in item.warnings:
         app.note(f"pkn: {warning}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pkn_cli.output.foreign import harmless
+from pkn_protocol.control.items import FIRST_VERSION
 
 _ITEM = "bafyrei"
 _PERSON = "did:key:z6Mk"
@@ -21,6 +22,11 @@ def item_ref(identifier: str) -> str:
     if not identifier.startswith(_ITEM):
         return harmless(identifier)
     return harmless(identifier[len(_ITEM) : len(_ITEM) + _ITEM_CHARS])
+
+
+def version_ref(identifier: str, item: str, *, current: bool) -> str:
+    """What to type for a version of `item`: its first version shares its id with the newest."""
+    return item_ref(identifier) + (FIRST_VERSION if identifier == item and not current else "")
 
 
 def device_ref(device: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -54,12 +53,6 @@ class Captured:
     url: str | None = None
     links: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
-
-
-def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags as they are stored: without the `#` that people type before them, words joined by hyphens."""
-    found = ("-".join(tag.strip().lstrip("#").split()) for tag in tags)
-    return tuple(dict.fromkeys(tag for tag in found if tag))
 
 
 def excerpt_of(text: str, title: str) -> str:

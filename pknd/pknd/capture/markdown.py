@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import re
 
-from pknd.capture.captured import Captured, ItemKind, clean_tags
+from pknd.capture.captured import Captured, ItemKind
 from pknd.capture.front_matter import FrontMatter, read_front_matter
 from pknd.capture.language import LANGUAGE_HINT, language_tag
+from pknd.capture.tags import BadTag, clean_tags
 
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 _LINK = re.compile(r"\]\(\s*<?([^\s)>]+)>?(?:\s+[\"'][^\"']*[\"'])?\s*\)")
@@ -94,14 +95,17 @@ def _tags(front: FrontMatter) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        parts: list[object] = list(_TAG_SEPARATOR.split(value))
+        parts: list[object] = [part for part in _TAG_SEPARATOR.split(value) if part]
     elif isinstance(value, list):
         parts = value
     else:
         raise front.error("tags", "tags must be a list", "write tags: [one, two]")
     if any(isinstance(part, dict | list) or part is None for part in parts):
         raise front.error("tags", "a tag must be a text", "write tags: [one, two]")
-    return clean_tags(map(str, parts))
+    try:
+        return clean_tags(map(str, parts))
+    except BadTag as error:
+        raise front.error("tags", error.message, error.hint) from None
 
 
 def _date(value: object) -> int | None:

@@ -71,6 +71,10 @@ def outcome_of(code: CloseCode) -> Outcome:
     return named.get(code, Outcome.REFUSED if code in _REFUSALS else Outcome.FAILED)
 
 
+_GOES_FIRST = {"inbound": 2, "mdns": 1}
+"""Who makes room for others, by how they were found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dial:
     """Try these addresses in order, until one answers; `expected` must be the device that does."""
@@ -287,8 +291,13 @@ class DialPlan:
     def _make_room(self) -> None:
         if len(self._targets) < MOST_TARGETS:
             return
-        idle = [(t.found == "mdns", t.failures, key) for key, t in self._targets.items() if not t.dialling]
-        # Who was only ever found on the local network comes again when it is there again.
+        idle = [
+            (_GOES_FIRST.get(t.found, 0), t.failures, key)
+            for key, t in self._targets.items()
+            if not t.dialling
+        ]
+        # Whoever dialled us does so again, and who was only ever found on the local network comes again when
+        # it is there again.
         del self._targets[max(idle, key=lambda entry: entry[:2])[2]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from pkn_protocol.control.items import (
+    FIRST_VERSION,
     Comment,
     Contributor,
     History,
@@ -109,9 +110,16 @@ def history_of(db: sqlite3.Connection, held: Held, view: PeopleView) -> History:
                     replaces=tuple(map(cid_text, record.replaces)),
                     head=version.head,
                     own=record.author == view.me,
+                    ref=_reference(version),
                 )
             )
     return History(cid_text(held.record.item_id), tuple(found))
+
+
+def _reference(version: Held) -> str:
+    """What to type for a version. The id of an item's first version is the item's, and means the newest."""
+    cid = cid_text(version.record.id)
+    return cid if version.head or version.record.item is not None else cid + FIRST_VERSION
 
 
 def _named(view: PeopleView, author: AuthorId) -> tuple[str, str, bool]:
@@ -121,16 +129,16 @@ def _named(view: PeopleView, author: AuthorId) -> tuple[str, str, bool]:
 
 def _comments(db: sqlite3.Connection, held: Held, view: PeopleView) -> tuple[Comment, ...]:
     return tuple(
-        Comment(
-            cid_text(c.record.id),
-            *_named(view, c.record.author),
-            c.record.time,
-            c.record.body.text,
-            own=c.record.author == view.me,
-        )
+        comment_of(c.record, c.record.body, view)
         for c in about(db, held.record.item_id, "comment")
         if isinstance(c.record.body, model.Comment)
     )
+
+
+def comment_of(record: model.Record, body: model.Comment, view: PeopleView) -> Comment:
+    """The shape of a comment."""
+    own = record.author == view.me
+    return Comment(cid_text(record.id), *_named(view, record.author), record.time, body.text, own=own)
 
 
 def _ratings(db: sqlite3.Connection, held: Held, view: PeopleView) -> Ratings:

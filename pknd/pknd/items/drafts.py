@@ -46,8 +46,12 @@ def analyse_captured(captured: Captured, *, default_lang: str) -> Analysed:
 
 def notes_on(captured: Captured) -> tuple[str, ...]:
     """What to tell the user about a captured item, in words."""
-    note = language_note(captured.lang)
-    return captured.warnings if note is None else (*captured.warnings, note)
+    notes = list(captured.warnings)
+    if (note := language_note(captured.lang)) is not None:
+        notes.append(note)
+    if len(captured.tags) > limits.TAGS:
+        notes.append(f"it has {len(captured.tags)} tags; the first {limits.TAGS} are kept")
+    return tuple(notes)
 
 
 def analysed_part(text: str) -> str:

@@ -9,7 +9,6 @@ from collections import ChainMap, Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 from pkn_protocol.control.errors import ErrorCode
@@ -31,11 +30,13 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items, neighbour
+from pknd.items.origins import digest_of, replaced_by_next, source_of
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
+from pknd.items.relinking import LateLinks, late_links, late_links_of_unchanged, relink
 from pknd.people.circles import PUBLIC
 from pknd.store.blocks import is_complete
-from pknd.store.records import Held, get, versions
-from pknd.store.sources import Source, move_source, source_at, sources_with, was_retracted
+from pknd.store.records import get
+from pknd.store.sources import Source, move_source, was_retracted
 
 BATCH = 100
 """Files captured, signed and stored together: one transaction and one fsync.
@@ -45,7 +46,6 @@ record, the two threads would hinder each other in Python more than they gain.
 """
 BATCH_BYTES = 32 * 1024 * 1024
 MOST_FILES = 1_000_000
-_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class _Examined:
     failed: list[FailedFile] = field(default_factory=list)
     skipped: list[FileNote] = field(default_factory=list)
     left: list[LeftItem] = field(default_factory=list)
+    late: list[LateLinks] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class _Batch:
     files: int
     made: list[Made] = field(default_factory=list)
     items: dict[Path, Cid] = field(default_factory=dict)
+    late: list[LateLinks] = field(default_factory=list)
 
 
 class Importer:
@@ -105,6 +107,7 @@ class Importer:
         files = [one for one in found if one.problem is None]
         imported, unchanged, audiences = 0, 0, Counter[str]()
         skipped, notes, left = list[FileNote](), list[FileNote](), list[LeftItem]()
+        late, linked = list[LateLinks](), 0
         done = 0
         writing: asyncio.Future[None] | None = None
         before: _Batch | None = None
@@ -123,6 +126,7 @@ class Importer:
                     refused = await self._make_batch(examined, made, before)
                     failed += refused
                     imported -= len(refused)
+                    late += examined.late + made.late
                 if writing is not None and before is not None:
                     await writing
                     done += before.files
@@ -131,6 +135,9 @@ class Importer:
             if writing is not None and before is not None:
                 await writing
                 yield Progress(len(files), len(files), shown(before.last))
+            async for seen, again in relink(self._env, self._publisher, late):
+                linked += again
+                yield Progress(seen, len(late), "links")
         finally:
             if writing is not None:
                 # What was handed over is finished, also when nobody listens any more.
@@ -144,6 +151,7 @@ class Importer:
             tuple(skipped),
             tuple(notes),
             tuple(left),
+            linked,
         )
 
     async def _write(self, batch: _Batch) -> None:
@@ -171,7 +179,7 @@ class Importer:
             try:
                 captured = capture_file(one.path)
                 said = audience_of(request.audience, captured.audience, default)
-                digest = _digest(one.path, captured)
+                digest = digest_of(one.path, captured)
             except DomainError as error:
                 examined.failed.append(_failure(one.path, error))
                 continue
@@ -197,11 +205,15 @@ class Importer:
         def work(db: sqlite3.Connection) -> None:
             for candidate in _targets_first(candidates):
                 try:
-                    draft = _draft(db, candidate, ChainMap(batch.items, earlier))
+                    items = ChainMap(batch.items, earlier)
+                    draft = _draft(db, candidate, items)
                     [one] = self._publisher.make([draft], epochs)
                 except DomainError as error:
                     failed.append(_failure(candidate.path, error))
                     continue
+                late = late_links(db, candidate.captured, candidate.path, items)
+                if late is not None:
+                    batch.late.append(late)
                 batch.items[candidate.path] = one.record.item_id
                 batch.made.append(one)
 
@@ -219,7 +231,7 @@ def _sort(
 ) -> None:
     """Tell what is to be done with a file. Without a word about who may read it, it stays for those for whom
     it was imported."""
-    source, held = _source_of(db, candidate)
+    source, held = source_of(db, candidate.path, candidate.digest)
     if source is None and not again and was_retracted(db, candidate.path, candidate.digest):
         examined.skipped.append(FileNote(shown(candidate.path), "it was retracted"))
         return
@@ -237,10 +249,14 @@ def _sort(
         same = is_complete(db, held.rowid)
     if not same or source is None or (moved and source.path.name != candidate.path.name):
         examined.new.append(replace(candidate, audience=audience, before=source))
-    elif moved:
+        return
+    if moved:
         examined.moved.append((source.path, candidate.path))
     else:
         examined.unchanged += 1
+    late = None if held is None else late_links_of_unchanged(db, candidate.captured, candidate.path, held)
+    if late is not None:
+        examined.late.append(late)
 
 
 def _audience(candidate: _Candidate) -> str:
@@ -268,8 +284,7 @@ def _draft(db: sqlite3.Connection, candidate: _Candidate, items: Mapping[Path, C
     before = _published_before(db, candidate)
     if before is None:
         return Draft(captured, _audience(candidate), links=tuple(links), source=source)
-    held = versions(db, before.item_id)
-    replaced = tuple(version.record.id for version in sorted(held, key=lambda v: not v.head))[:16]
+    replaced = replaced_by_next(db, before.item_id)
     return Draft(captured, _audience(candidate), before.item_id, replaced, tuple(links), source)
 
 
@@ -280,17 +295,6 @@ def _published_before(db: sqlite3.Connection, candidate: _Candidate) -> Record |
     if not isinstance(held.record.body, Item) or (held.record.audience or PUBLIC) != _audience(candidate):
         return None
     return held.record
-
-
-def _source_of(db: sqlite3.Connection, candidate: _Candidate) -> tuple[Source | None, Held | None]:
-    """What a file was imported as, at its path or where it lay then; and that version, if it is here."""
-    known = source_at(db, candidate.path)
-    if known is not None:
-        return known, get(db, known.record)
-    for twin in sources_with(db, candidate.digest):
-        if not twin.path.exists() and (held := get(db, twin.record)) is not None:
-            return twin, held
-    return None, None
 
 
 def _targets_first(candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -312,27 +316,6 @@ def _targets_first(candidates: Sequence[_Candidate]) -> list[_Candidate]:
                     if target in by_path and target not in visited:
                         stack.append((target, False))
     return list(ordered.values())
-
-
-def _digest(path: Path, captured: Captured) -> bytes:
-    """What must be the same for a file to be unchanged: fields, and content or (in place) size and time."""
-    digest = blake2b(digest_size=_DIGEST_BYTES)
-    fields = (
-        captured.kind,
-        captured.title,
-        captured.media_type,
-        captured.tags,
-        captured.lang,
-        captured.dated,
-        captured.url,
-    )
-    digest.update(repr(fields).encode("utf-8"))
-    if captured.data is not None:
-        digest.update(captured.data)
-    elif captured.path is not None:
-        about = path.stat()
-        digest.update(f"{about.st_size} {about.st_mtime_ns}".encode())
-    return digest.digest()
 
 
 def _batches(files: Sequence[Found]) -> list[Sequence[Found]]:

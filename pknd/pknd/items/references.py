@@ -7,6 +7,7 @@ import sqlite3
 from base64 import b32decode
 
 from pkn_protocol.control.errors import Candidate, ErrorCode
+from pkn_protocol.control.items import FIRST_VERSION
 from pkn_protocol.records.ids import CID_BYTES, Cid, cid_text
 from pknd.errors import DomainError
 from pknd.store.records import Held, get, versions, with_prefix
@@ -24,12 +25,19 @@ def find_item(db: sqlite3.Connection, typed: str) -> Held:
     """The current version of the item, or the very version, that a reference names.
 
     An item's own id (that of its first version) means its newest version; a later version's id means that
-    version.
+    version; either with `@1` behind it means the first version.
 
     Raises:
         DomainError: not a reference, ambiguous, retracted, or nothing of that name is here.
     """
-    low, high = _range(typed)
+    reference, at, version = typed.strip().partition("@")
+    if at and version != FIRST_VERSION[1:]:
+        raise DomainError(
+            ErrorCode.BAD_REFERENCE,
+            f"{typed!r} is no item's reference: only the first version has a number, {FIRST_VERSION}",
+            f"`pkn history {reference}` lists what to type for the others",
+        )
+    low, high = _range(reference)
     found = with_prefix(db, low, high, most=_MOST_CANDIDATES + 1)
     retracted = db.execute(
         "SELECT item FROM retracted WHERE item >= ? AND item <= ? LIMIT 2", (low, high)
@@ -52,7 +60,18 @@ def find_item(db: sqlite3.Connection, typed: str) -> Held:
     held = get(db, found[0])
     if held is None:
         raise DomainError(ErrorCode.NO_SUCH_ITEM, f"{typed} has just gone")
-    return _newest(db, held)
+    return _first(db, held) if at else _newest(db, held)
+
+
+def _first(db: sqlite3.Connection, held: Held) -> Held:
+    first = get(db, held.record.item_id)
+    if first is None:
+        raise DomainError(
+            ErrorCode.NO_SUCH_ITEM,
+            "the first version of it is not here",
+            f"`pkn history {cid_text(held.record.id)}` lists those that are",
+        )
+    return first
 
 
 def _newest(db: sqlite3.Connection, held: Held) -> Held:

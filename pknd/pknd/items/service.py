@@ -25,12 +25,11 @@ from pkn_protocol.control.items import (
 from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import AuthorId, Cid, cid_text
-from pkn_protocol.records.model import Item, Retraction
-from pknd.capture.captured import Captured, CaptureError, ItemKind, clean_tags
+from pkn_protocol.records.model import Item, Record, Retraction
+from pknd.capture.captured import Captured, ItemKind
 from pknd.capture.files import capture_file
-from pknd.capture.front_matter import read_front_matter
-from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.markdown import capture_markdown, links_of
+from pknd.capture.tags import clean_tags
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
@@ -40,19 +39,20 @@ from pknd.items.detail import detail_of, history_of
 from pknd.items.drafts import notes_on
 from pknd.items.fetching import Fetcher
 from pknd.items.linking import linked_items
-from pknd.items.publisher import Draft, Made, Publisher, audience_of
+from pknd.items.origins import replaced_by_next
+from pknd.items.publisher import Draft, Publisher
+from pknd.items.publishing import Unchanged, capture_given, given_language, plan
 from pknd.items.reading import Contents
 from pknd.items.references import find_item
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
-from pknd.store.records import Filter, Held, listed, tag_counts, versions
+from pknd.store.records import Filter, Held, listed, tag_counts
 from pknd.store.sources import path_of
 
 RelatedTo = Callable[[sqlite3.Connection, Held, int], Sequence[Held]]
 """What is like an item, at most so many."""
-_MOST_REPLACED = 16
 _MOST_RELATED = 3
 
 
@@ -79,29 +79,31 @@ class Items:
         self._related = related
 
     async def publish(self, request: PublishRequest) -> Published:
-        captured = await asyncio.to_thread(_captured, request)
-        audience = audience_of(request.audience, captured.audience, self._default_audience())
-        links = await self._env.store.read(lambda db: linked_items(db, captured, None))
-        [made] = await self._publisher.publish([Draft(captured, audience, links=links)])
-        return self._published(made)
+        """Write an item; of a file that is published already the next version, or nothing where it is as it
+        was."""
+        given = await asyncio.to_thread(capture_given, request)
+        default = self._default_audience()
+        planned = await self._env.store.read(lambda db: plan(db, given, request, default=default))
+        if isinstance(planned, Unchanged):
+            return self._told(planned.record, (), unchanged=True)
+        [made] = await self._publisher.publish([planned.draft])
+        return self._told(made.record, (*notes_on(made.draft.captured), *planned.notes))
 
     async def edit(self, ref: str, request: EditRequest) -> Published:
         held = await self._env.store.read(lambda db: find_item(db, ref))
         item = _own_item(held, self._env.keys.author, "edit")
-        heads = await self._env.store.read(lambda db: versions(db, held.record.item_id))
+        replaces = await self._env.store.read(lambda db: replaced_by_next(db, held.record.item_id))
         captured = await asyncio.to_thread(self._edited, held, item, request)
         links = await self._env.store.read(lambda db: _links_after(db, held, item, captured, request))
-        # All heads that were seen, then the nearest versions behind them.
-        ordered = sorted(heads, key=lambda version: not version.head)
         draft = Draft(
             captured,
             held.record.audience or PUBLIC,
             item=held.record.item_id,
-            replaces=tuple(version.record.id for version in ordered)[:_MOST_REPLACED],
+            replaces=replaces,
             links=links,
         )
         [made] = await self._publisher.publish([draft])
-        return self._published(made)
+        return self._told(made.record, notes_on(captured))
 
     async def retract(self, ref: str) -> Retracted:
         held = await self._env.store.read(lambda db: find_item(db, ref))
@@ -187,14 +189,14 @@ class Items:
             captured = self._unchanged(held, item)
         if captured.audience is not None and captured.audience != (held.record.audience or PUBLIC):
             raise DomainError(
-                ErrorCode.BAD_REQUEST,
+                ErrorCode.CONFLICT,
                 "an edit cannot change who an item is for",
                 "retract it and publish it anew for the other audience",
             )
         is_text = item.payload is None or is_text_payload(item.payload)
         if is_text and captured.text is None and request.kind is None:
             raise DomainError(
-                ErrorCode.BAD_REQUEST,
+                ErrorCode.CONFLICT,
                 f"{item.title!r} is a text, and {captured.name or 'the file'} is {captured.media_type}",
                 "publish the file as an item of its own, or say --kind file if it shall become one",
             )
@@ -204,7 +206,7 @@ class Items:
             kind=ItemKind(held.record.kind if request.kind is None else request.kind),
             title=request.title or (captured.title if written else item.title),
             tags=clean_tags(request.tags) if request.tags is not None else (captured.tags or item.tags),
-            lang=_language(request.lang) or captured.lang or item.lang,
+            lang=given_language(request.lang) or captured.lang or item.lang,
             url=captured.url or item.url,
         )
 
@@ -232,8 +234,8 @@ class Items:
             links=links_of(text or ""),
         )
 
-    def _published(self, made: Made) -> Published:
-        record, item = made.record, made.record.body
+    def _told(self, record: Record, notes: tuple[str, ...], *, unchanged: bool = False) -> Published:
+        item = record.body
         audience = record.audience or PUBLIC
         readers = {PUBLIC: None, PRIVATE: 0, TRUSTED: len(self._view().trusted)}[audience]
         return Published(
@@ -245,7 +247,8 @@ class Items:
             audience=audience,
             item=cid_text(record.item_id),
             readers=readers,
-            warnings=notes_on(made.draft.captured),
+            warnings=notes,
+            unchanged=unchanged,
         )
 
 
@@ -259,59 +262,6 @@ def _links_after(
     return linked_items(db, captured, path)
 
 
-def _captured(request: PublishRequest) -> Captured:
-    given = [part for part in (request.path, request.text, request.url) if part is not None]
-    if request.path is not None and len(given) == 1:
-        captured = capture_file(Path(request.path))
-    elif request.url is not None and request.path is None:
-        captured = _bookmark(request.url, request.text, request.title)
-    elif request.text is not None and len(given) == 1:
-        captured = capture_markdown(request.text, fallback_title=_first_line(request.text))
-    else:
-        raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
-    tags = tuple(dict.fromkeys((*captured.tags, *clean_tags(request.tags))))
-    return replace(
-        captured,
-        title=request.title or captured.title,
-        tags=tags,
-        kind=ItemKind(request.kind) if request.kind is not None else captured.kind,
-        lang=_language(request.lang) or captured.lang,
-        dated=request.dated if request.dated is not None else captured.dated,
-    )
-
-
-def _language(given: str | None) -> str | None:
-    if given is None:
-        return None
-    try:
-        return language_tag(given)
-    except ValueError as error:
-        raise DomainError(ErrorCode.BAD_REQUEST, str(error), f"give {LANGUAGE_HINT}") from None
-
-
-def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
-    if not url.startswith(("http://", "https://")):
-        raise CaptureError("bad-url", f"{url!r} is not a web address", "begin it with https://")
-    data = note.encode("utf-8") if note else None
-    audience = read_front_matter(note or "").audience
-    return Captured(
-        kind=ItemKind.BOOKMARK,
-        title=title or url.split("://", 1)[1].rstrip("/"),
-        media_type="text/markdown",
-        text=note or "",
-        excerpt=(note or "") + "\n" + url,
-        data=data,
-        size=len(data or b""),
-        url=url,
-        audience=audience,
-    )
-
-
-def _first_line(text: str) -> str:
-    first = next((line.strip(" #") for line in text.splitlines() if line.strip(" #")), "Untitled")
-    return first if len(first) <= 80 else first[:79] + "…"
-
-
 _INSTEAD = {
     "edit": "publish what you know of it as an item of your own",
     "retract": "pkn block keeps all of its author's items away from this machine",
@@ -320,7 +270,7 @@ _INSTEAD = {
 
 def _own_item(held: Held, me: AuthorId, verb: str) -> Item:
     if not isinstance(held.record.body, Item):
-        raise DomainError(ErrorCode.BAD_REQUEST, f"a {held.record.kind} cannot be {verb}ed", "name an item")
+        raise DomainError(ErrorCode.CONFLICT, f"a {held.record.kind} cannot be {verb}ed", "name an item")
     if held.record.author != me:
         raise DomainError(
             ErrorCode.NOT_YOURS,

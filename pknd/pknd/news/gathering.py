@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.news import WatchMatch
-from pkn_protocol.records.ids import AuthorId
+from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.model import Item
 from pkn_protocol.search.filters import split_filters
 from pkn_protocol.search.news import Arrival, Reason, reason_for
 from pknd import log
@@ -27,7 +28,7 @@ from pknd.search.index import query_languages
 from pknd.search.texts import Texts
 from pknd.store.arrivals import Came, arrivals_after, forget_arrivals
 from pknd.store.news import Found, put_news
-from pknd.store.records import Filter, Held, get_row
+from pknd.store.records import Filter, Held, get, get_row
 from pknd.store.watches import SavedWatch, saved_watches
 
 MOST_WATCHING = 64
@@ -181,7 +182,7 @@ class Gatherer:
                 continue
             try:
                 # A version that was replaced is not shown, but tells whether the newer one is a change.
-                reason = self._reason(db, came, view.me, trusted)
+                reason = self._reason(db, came, view, trusted)
                 matching = self._matching(db, came, view, questions) if questions and came.head else {}
             except (sqlite3.Error, OSError):
                 raise
@@ -232,14 +233,18 @@ class Gatherer:
             return None
 
     def _reason(
-        self, db: sqlite3.Connection, came: Came, me: AuthorId, trusted: frozenset[AuthorId]
+        self, db: sqlite3.Connection, came: Came, view: PeopleView, trusted: frozenset[AuthorId]
     ) -> Reason | None:
+        near = came.author in view.distances
         arrival = Arrival(
-            own=came.author == me,
+            own=came.author == view.me,
             trusted=came.author in trusted,
+            near=near,
+            comment=came.kind == "comment",
+            cutting=near and came.derived and _is_cutting_of_mine(db, came, view.me),
             question=came.kind == "question",
             later=came.later,
-            took_part=came.later and _took_part(db, came, me),
+            took_part=came.later and _took_part(db, came.item, view.me),
         )
 
         def may_know() -> bool:
@@ -254,10 +259,20 @@ def _question(saved: SavedWatch) -> Question:
     return Question(words, Filter(saved.tags, saved.author, saved.kind, saved.since), saved.after)
 
 
-def _took_part(db: sqlite3.Connection, came: Came, me: AuthorId) -> bool:
+def _is_cutting_of_mine(db: sqlite3.Connection, came: Came, me: AuthorId) -> bool:
+    held = get_row(db, came.rowid)
+    item = None if held is None else held.record.body
+    if not isinstance(item, Item) or item.derived_from is None:
+        return False
+    # The item is named by its first version, or by the one that was read.
+    origin = get(db, item.derived_from)
+    return _took_part(db, item.derived_from if origin is None else origin.record.item_id, me)
+
+
+def _took_part(db: sqlite3.Connection, item: Cid, me: AuthorId) -> bool:
     row = db.execute(
         "SELECT 1 FROM record WHERE item = ? AND author = ? AND kind <> 'retraction' LIMIT 1",
-        (came.item, me),
+        (item, me),
     ).fetchone()
     return row is not None
 

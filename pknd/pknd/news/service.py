@@ -20,10 +20,12 @@ from pkn_protocol.control.news import (
     WatchMatch,
     WatchRequest,
 )
+from pkn_protocol.records import model
 from pkn_protocol.records.ids import did_key
 from pkn_protocol.search.news import BUNDLE_ABOVE, Reason, lines_of
 from pknd.environment import Environment
 from pknd.errors import DomainError
+from pknd.items.detail import comment_of
 from pknd.items.summaries import Holders, summary_of
 from pknd.news.gathering import Gatherer, Watcher
 from pknd.news.questions import Question, read_question
@@ -31,7 +33,7 @@ from pknd.people.view import PeopleView
 from pknd.search.index import query_languages
 from pknd.store.arrivals import last_arrival
 from pknd.store.news import Unseen, count_unseen, last_look, mark_seen, unseen
-from pknd.store.records import get_row
+from pknd.store.records import get_row, versions
 from pknd.store.watches import SavedWatch, find_watch, remove_watch, save_watch, saved_watches
 
 _PATIENCE_SECONDS = 2.0
@@ -205,6 +207,10 @@ def _new_matches(db: sqlite3.Connection, now: int) -> Counter[str]:
 
 def _line(db: sqlite3.Connection, one: Unseen, count: int, view: PeopleView, holders: Holders) -> NewsLine:
     held = get_row(db, one.rowid)
+    comment = None
+    if held is not None and isinstance(held.record.body, model.Comment):
+        comment = comment_of(held.record, held.record.body, view)
+        held = next((v for v in versions(db, held.record.item_id) if v.head and v.shown), None)
     if held is None:
         raise LookupError("news of a record that is not here")
     return NewsLine(
@@ -213,6 +219,7 @@ def _line(db: sqlite3.Connection, one: Unseen, count: int, view: PeopleView, hol
         count,
         one.changed,
         one.piece.watches if count == 1 or one.piece.reason is not Reason.MATCH else one.piece.watches[:1],
+        comment,
     )
 
 

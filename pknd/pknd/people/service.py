@@ -22,10 +22,10 @@ from pknd.store.peers import peers
 from pknd.store.people import (
     current_vouch,
     devices_of,
-    forget_opinion,
     holder_of_petname,
     known_authors,
     set_opinion,
+    withdraw_opinion,
 )
 from pknd.store.records import items_by_author
 from pknd.store.removal import Removal, remove_author
@@ -87,7 +87,7 @@ class People:
         def work(db: sqlite3.Connection) -> None:
             if name is not None and begins_a_key(db, name, self.view.me):
                 raise DomainError(
-                    ErrorCode.BAD_REQUEST,
+                    ErrorCode.CONFLICT,
                     f"{name} is the beginning of somebody's key",
                     "choose another petname",
                 )
@@ -111,7 +111,7 @@ class People:
         self._not_me(author, "untrust")
 
         def work(db: sqlite3.Connection) -> None:
-            forget_opinion(db, author)
+            withdraw_opinion(db, author, self._env.now())
             members_changed(db, self._env)
 
         await self._env.store.write(work)
@@ -139,7 +139,7 @@ class People:
         author = await self._found(ref)
         if self.view.trust(author) is not Trust.BLOCKED:
             raise DomainError(ErrorCode.CONFLICT, f"{self.view.name(author)[0]} is not blocked")
-        await self._env.store.write(lambda db: forget_opinion(db, author))
+        await self._env.store.write(lambda db: withdraw_opinion(db, author, self._env.now()))
         await self.refresh()
         await self._tell()
         return await self._shown(author)

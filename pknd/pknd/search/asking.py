@@ -26,12 +26,13 @@ _SEEN_PERSON = b"pkn query seen 1"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A record that a peer answered with, verified, and the passage that it showed. `device_block` joins its
-    device and author; empty where the record is held here."""
+    """A record that a peer answered with, verified, the passage that it showed, and whether it says to have
+    seen the phrases. `device_block` joins its device and author; empty where the record is held here."""
 
     record: Record
     passage: Passage | None
     device_block: bytes = b""
+    confirmed: bool = False
 
 
 def ask_message(
@@ -116,7 +117,7 @@ async def _found(
     for hit in hits:
         record, device_block = fetched.get(hit.id) or (held.get(hit.id), b"")
         if record is not None and isinstance(record.body, Item):
-            found.append(Found(record, _passage(hit), device_block))
+            found.append(Found(record, _passage(hit), device_block, hit.confirmed))
     return found
 
 

@@ -11,7 +11,7 @@ from pkn_protocol.control.moments import moment_of
 from pkn_protocol.control.query import QueryRequest
 from pkn_protocol.control.summaries import Kind
 from pkn_protocol.search.filters import TypedFilters
-from pknd.capture.captured import clean_tags
+from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView

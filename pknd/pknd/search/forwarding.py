@@ -11,7 +11,7 @@ from dataclasses import replace
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.documents import text_score
-from pkn_protocol.search.fanout import Budget, SeenQueries
+from pkn_protocol.search.fanout import FORWARDED_MS, Budget, SeenQueries
 from pknd.environment import Environment
 from pknd.search.admission import taken_back
 from pknd.search.asking import Found, ask_peer, query_of, seen_hash
@@ -19,6 +19,8 @@ from pknd.sync.link import LinkClosed, PeerLink
 
 MOST_PASSED_ON = 2000
 """Records of others that are kept in memory for an asker to fetch: some 2 MiB."""
+_PATIENCE_S = 0.8 * FORWARDED_MS / 1000
+"""The asker waits for all that comes from behind; what is late is lost, and so would be what waits for it."""
 _TIME_SHARE = 0.6
 """Of the asker's time, what those behind a forwarder may take."""
 
@@ -59,10 +61,9 @@ class Forwarder:
             seen=tuple(seen[: m.MOST_SEEN]),
             timeout_ms=max(1, int(ask.timeout_ms * _TIME_SHARE)),
         )
-        answers = await asyncio.gather(*(self._ask(other, message) for other in others))
+        heard = await self._heard(others, message)
         query, statistics = query_of(ask)
         hits: dict[Cid, m.AnswerHit] = {}
-        heard = [one for answer in answers for one in answer]
         gone = await self._env.store.read(lambda db: taken_back(db, (one.record for one in heard)))
         for found in heard:
             score = text_score(found.record, query, statistics)
@@ -74,10 +75,30 @@ class Forwarder:
                     int(score * 1000),
                     passage.text if passage is not None else "",
                     tuple(place for mark in passage.marks for place in mark) if passage is not None else (),
-                    confirmed=False,
+                    confirmed=found.confirmed,
                 )
         ordered = sorted(hits.values(), key=lambda hit: (-hit.score, hit.id))
         return ordered[: ask.limit], len(others)
+
+    async def _heard(self, others: Sequence[PeerLink], message: m.Ask) -> list[Found]:
+        """What those who were asked answer, but for those who are slower than the asker is patient, once
+        somebody has answered."""
+        began = self._env.monotonic()
+        waiting = {asyncio.create_task(self._ask(other, message)) for other in others}
+        heard: list[Found] = []
+        left: float | None = None
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    break
+                heard += [one for task in done for one in task.result()]
+                left = max(0.0, began + _PATIENCE_S - self._env.monotonic())
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return heard
 
     def _others(self, link: PeerLink, ask: m.Ask) -> Sequence[PeerLink]:
         if ask.hops <= 0 or ask.nodes <= 0:

@@ -1,7 +1,11 @@
-"""What to say when nothing was found and the question itself is the reason."""
+"""What to say when nothing was found, or can be, and the question itself is the reason."""
 
 from __future__ import annotations
 
+import shlex
+
+from pkn_protocol.control.query import QueryRequest
+from pkn_protocol.search.filters import TypedFilters
 from pkn_protocol.search.query import Query, stop_languages
 from pkn_protocol.text.analysis import is_single_unspaced
 
@@ -18,3 +22,18 @@ def hint_for(query: Query) -> str:
             "searched by two characters and more"
         )
     return ""
+
+
+def listing_of(request: QueryRequest, typed: TypedFilters) -> str:
+    """The command that lists what the filters of a question let through; empty where it has none that can be
+    typed."""
+    options = [("--tag", tag) for tag in (*typed.tags, *request.tags)]
+    for name, one, other in (
+        ("--author", typed.author, request.author),
+        ("--kind", typed.kind, request.kind),
+        ("--since", typed.since, None),
+    ):
+        value = one if other is None else other
+        if value is not None:
+            options.append((name, str(value)))
+    return shlex.join(["pkn", "list", *(word for option in options for word in option)]) if options else ""

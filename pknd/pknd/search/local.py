@@ -10,12 +10,14 @@ from itertools import islice
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Item
-from pkn_protocol.search.passages import Passage, best_passage
+from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
 from pkn_protocol.search.query import Query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Rank, Weights, claims_much, rank
 from pkn_protocol.search.scoring import Statistics
 from pknd.search.index import IndexReader, collection
+from pknd.search.plain import plain_passage
+from pknd.search.ratings import Ratings
 from pknd.search.scores import Matches
 from pknd.search.strangers import LeftOut
 from pknd.search.texts import without_heading
@@ -112,11 +114,12 @@ def local_query(
     hit.
     """
     weights = {} if weights is None else weights
+    ratings = Ratings(db, distances, weights, wanted.now)
     best: list[tuple[float, int, LocalHit]] = []
     for hit in _matches(db, query, statistics, wanted, text_of, None, index):
         if len(best) == limit and hit.text_score * rank_weights.most < best[0][0]:
             break
-        ranked = replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, rank_weights))
+        ranked = replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, ratings, rank_weights))
         entry = (ranked.rank.score, -hit.held.rowid, ranked)
         if len(best) < limit:
             heappush(best, entry)
@@ -137,6 +140,7 @@ def _ranked(
     now: int,
     distances: Mapping[AuthorId, int],
     weights: Mapping[AuthorId, float],
+    ratings: Ratings,
     rank_weights: Weights,
 ) -> Rank:
     record = hit.held.record
@@ -149,6 +153,7 @@ def _ranked(
         claimed=record.time if record.dated is None else record.dated,
         received=hit.held.received,
         now=now,
+        ratings=ratings.of(record),
         weights=rank_weights,
     )
 
@@ -223,7 +228,7 @@ def passage_of(
         return None
     text = text_of(db, held)
     shown = item.excerpt if text is None else without_heading(text, item.title)
-    return best_passage(shown, item.lang or "", query, statistics.weights()) if shown else None
+    return plain_passage(shown, item, query, statistics.weights()) if shown else None
 
 
 def admitted(db: sqlite3.Connection, docs: Collection[int], wanted: Filter) -> set[int]:

@@ -49,9 +49,13 @@ class Findings:
     ranks: dict[Cid, Rank] = field(default_factory=dict)
     passages: dict[Cid, Passage | None] = field(default_factory=dict)
     variants: Variants = field(default_factory=Variants)
+    confirmed: set[Cid] = field(default_factory=set)
+    """Those of which all phrases were seen, here or by somebody who holds them."""
 
-    def enter(self, held: Held, ranked: Rank, passage: Passage | None) -> None:
+    def enter(self, held: Held, ranked: Rank, passage: Passage | None, *, confirmed: bool) -> None:
         self.held[held.record.id] = held
+        if confirmed:
+            self.confirmed.add(held.record.id)
         self.ranks[held.record.id] = ranked
         if passage is not None and self.passages.get(held.record.id) is None:
             self.passages[held.record.id] = passage
@@ -151,6 +155,7 @@ class Results:
             passage=None if passage is None else passage.text,
             marks=() if passage is None else tuple(Mark(start, end) for start, end in passage.marks),
             explain=rank.explained() if request.explain else None,
+            confirmed=cid in findings.confirmed,
             variants=tuple(
                 Variant(
                     **self._summary(db, findings, one.record.id, sources),

@@ -19,8 +19,8 @@ from pkn_protocol.search.fanout import (
     Finished,
     TopChanged,
 )
-from pkn_protocol.search.filters import split_filters
-from pkn_protocol.search.query import BadQuery, parse_query
+from pkn_protocol.search.filters import TypedFilters, split_filters
+from pkn_protocol.search.query import BadQuery, EmptyQuery, parse_query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights
 from pknd import log
 from pknd.control.services import QueryUpdate
@@ -30,6 +30,8 @@ from pknd.items.summaries import Holders
 from pknd.people.view import PeopleView
 from pknd.search.asking import Found, ask_message, ask_peer, seen_hash
 from pknd.search.filtering import wanted_by
+from pknd.search.full_texts import scored_by_texts
+from pknd.search.hints import listing_of
 from pknd.search.incoming import Incoming
 from pknd.search.index import IndexReader, query_languages
 from pknd.search.local import local_query, statistics_of
@@ -117,11 +119,17 @@ class Queries:
         view = self._view()
 
         def work(db: sqlite3.Connection) -> Findings:
+            typed = TypedFilters()
             try:
                 words, typed = split_filters(request.query)
                 langs = query_languages(db, self._default_lang())
                 query = parse_query(words, langs)
             except BadQuery as error:
+                if isinstance(error, EmptyQuery) and (listing := listing_of(request, typed)):
+                    message = "there are filters, and no word to look for"
+                    raise DomainError(
+                        ErrorCode.BAD_QUERY, message, f"{listing} lists what they let through"
+                    ) from error
                 raise DomainError(
                     ErrorCode.BAD_QUERY, str(error), "as in: pkn query boundary layer"
                 ) from error
@@ -131,7 +139,7 @@ class Queries:
             limit = request.limit * _MORE_THAN_SHOWN
             while True:
                 found = Findings(query, statistics, wanted, langs, unknown_words(query, index))
-                for hit in local_query(
+                hits = local_query(
                     db,
                     query,
                     statistics,
@@ -143,8 +151,11 @@ class Queries:
                     weights=view.weights,
                     shown=0,
                     rank_weights=self._rank_weights(),
+                )
+                for hit in scored_by_texts(
+                    db, hits, query, statistics, text_of=self._text_of, doubted=view.doubted
                 ):
-                    found.enter(hit.held, hit.rank, None)
+                    found.enter(hit.held, hit.rank, None, confirmed=hit.confirmed)
                 texts = len(found.groups(view, request))
                 if texts >= request.limit or len(found.held) < limit or limit >= _MOST_MATCHES:
                     return found

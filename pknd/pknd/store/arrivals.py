@@ -1,4 +1,5 @@
-"""Items in the order in which they came, until it was looked whether they are news (SPEC, On disk).
+"""Items and comments in the order in which they came, until it was looked whether they are news (SPEC, On
+disk).
 
 Numbers of rows do not serve for that: SQLite gives that of the newest record again once it is deleted.
 """
@@ -16,7 +17,7 @@ from pknd.store.rows import insert_rows
 
 
 def note_arrivals(db: sqlite3.Connection, rowids: Sequence[int]) -> None:
-    """Items were stored, in this order; in the transaction that stores them."""
+    """Items or comments were stored, in this order; in the transaction that stores them."""
     insert_rows(db, "INSERT INTO arrival (record)", 1, [(rowid,) for rowid in rowids])
 
 
@@ -28,7 +29,8 @@ def last_arrival(db: sqlite3.Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """An arrival and what its row says, the record itself undecoded. `later`: it is no first version."""
+    """An arrival and what its row says, the record itself undecoded. `later`: it is no first version;
+    `derived`: it may say that it was made of another item."""
 
     seq: int
     rowid: int
@@ -39,18 +41,20 @@ class Came:
     later: bool
     head: bool
     shown: bool
+    derived: bool = False
 
 
 def arrivals_after(db: sqlite3.Connection, seq: int, *, limit: int) -> list[Came]:
     """What came after an arrival and is still here, in order."""
     rows = db.execute(
-        "SELECT seq, record, author, kind, item, time, item <> id, head, shown FROM arrival"
+        "SELECT seq, record, author, kind, item, time, item <> id, head, shown,"
+        " instr(block, CAST('derived_from' AS BLOB)) FROM arrival"
         " JOIN record ON record.rowid = arrival.record WHERE seq > ? ORDER BY seq LIMIT ?",
         (seq, limit),
     )
     return [
-        Came(number, rowid, AuthorId(author), kind, Cid(item), time, bool(later), bool(head), bool(shown))
-        for number, rowid, author, kind, item, time, later, head, shown in rows
+        Came(number, rowid, AuthorId(author), kind, Cid(item), time, *map(bool, told))
+        for number, rowid, author, kind, item, time, *told in rows
     ]
 
 

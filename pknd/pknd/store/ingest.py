@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import (
+    Comment,
     Device,
     DeviceRetraction,
     Grant,
@@ -250,6 +251,8 @@ def _apply(
         _add_item(db, record, body, place, near, sketch)
     else:
         db.execute("UPDATE record SET shown = 1 WHERE rowid = ?", (rowid,))
+        if isinstance(body, Comment):
+            note_arrivals(db, [rowid])
     return Outcome(Status.ADDED, rowid)
 
 

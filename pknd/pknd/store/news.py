@@ -12,15 +12,18 @@ from pkn_protocol.search.news import Piece, Reason
 from pkn_protocol.sync.sums import MOST_AHEAD_MS
 from pknd.store.arrivals import forget_arrivals
 from pknd.store.records import Filter, filter_clauses
+from pknd.store.rows import insert_found
 from pknd.store.settings import get_setting, put_setting
 
 MOST_NEWS = 10_000
 """Items that are kept as news; of somebody who never looks at them the oldest are dropped."""
 _LOOKED = "news-looked"
-# What somebody published is news while they are trusted; what matches a saved question, whoever wrote it.
+# What somebody published is news while they are trusted, what they made of or said about what is the reader's
+# while they are within the horizon; what matches a saved question, whoever wrote it.
 _STILL = (
     "CASE WHEN news.reason = 'version' OR record.author IN"
-    " (SELECT author FROM person WHERE trust = 'trusted') THEN news.reason END"
+    " (SELECT author FROM person WHERE trust = 'trusted') OR (news.reason IN ('comment', 'cutting')"
+    " AND record.author IN (SELECT author FROM near)) THEN news.reason END"
 )
 # Whoever has not looked at the first version yet is told of the item, not of a change.
 _CHANGED = (
@@ -55,19 +58,21 @@ class Unseen:
 
 def put_news(db: sqlite3.Connection, found: Sequence[Found], *, upto: int) -> None:
     """Keep what was found among the arrivals up to `upto`, which are done with."""
-    for one in found:
-        # The record may have been retracted since it was looked at, its row given to another, and a question
-        # removed.
-        db.execute(
-            "INSERT OR IGNORE INTO news (seq, record, reason)"
-            " SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM arrival WHERE seq = ? AND record = ?)",
-            (one.seq, one.rowid, one.reason, one.seq, one.rowid),
-        )
-        db.executemany(
-            "INSERT OR IGNORE INTO watch_match (watch, record) SELECT number, news.record FROM watch, news"
-            " WHERE number = ? AND news.record = ?",
-            [(number, one.rowid) for number in one.watches],
-        )
+    # A record may have been retracted since it was looked at, its row given to another, and a question
+    # removed.
+    insert_found(
+        db,
+        "INSERT OR IGNORE INTO news (seq, record, reason)",
+        "SELECT seq, record, column3 FROM found JOIN arrival ON (seq, record) = (column1, column2)",
+        [(one.seq, one.rowid, one.reason) for one in found],
+    )
+    insert_found(
+        db,
+        "INSERT OR IGNORE INTO watch_match (watch, record)",
+        "SELECT number, news.record FROM found JOIN watch ON number = column1"
+        " JOIN news ON news.record = column2",
+        [(number, one.rowid) for one in found for number in one.watches],
+    )
     forget_arrivals(db, upto)
     oldest = db.execute("SELECT seq FROM news ORDER BY seq DESC LIMIT 1 OFFSET ?", (MOST_NEWS,)).fetchone()
     if oldest is not None:
@@ -77,7 +82,7 @@ def put_news(db: sqlite3.Connection, found: Sequence[Found], *, upto: int) -> No
 
 def unseen(db: sqlite3.Connection, *, now: int, after: int = 0) -> list[Unseen]:
     """News that may be shown at `now` (ms), in the order of arrival, from beyond the number `after`."""
-    clause, values = filter_clauses(Filter(now=now))
+    clause, values = _visible(now)
     rows = db.execute(
         f"SELECT news.seq, record.rowid, record.author, record.time, {_STILL}, {_CHANGED}"  # noqa: S608
         f" FROM news JOIN record ON record.rowid = news.record WHERE news.seq > ?"
@@ -101,13 +106,26 @@ def unseen(db: sqlite3.Connection, *, now: int, after: int = 0) -> list[Unseen]:
 
 def count_unseen(db: sqlite3.Connection, *, now: int) -> int:
     """How many `unseen` gives at `now` (ms)."""
-    clause, values = filter_clauses(Filter(now=now))
+    clause, values = _visible(now)
     [count] = db.execute(
         "SELECT count(*) FROM news JOIN record ON record.rowid = news.record"  # noqa: S608
         f" WHERE {clause} AND {_TOLD}",
         values,
     ).fetchone()
     return int(count)
+
+
+def _visible(now: int) -> tuple[str, list[object]]:
+    """Of news: an item that may be shown, or a comment on one."""
+    items, values = filter_clauses(Filter(now=now))
+    about, more = filter_clauses(Filter(now=now))
+    comments = (
+        "news.reason = 'comment' AND record.shown AND (record.expires IS NULL OR record.expires > ?)"
+        " AND record.time <= ? AND record.author NOT IN (SELECT author FROM person WHERE trust = 'blocked')"
+        " AND EXISTS (SELECT 1 FROM record AS one WHERE one.item = record.item AND "
+    )
+    shown = about.replace("record.", "one.")
+    return f"(({items}) OR ({comments}{shown})))", [*values, now, now + MOST_AHEAD_MS, *more]
 
 
 def mark_seen(db: sqlite3.Connection, *, upto: int, now: int) -> None:

@@ -14,7 +14,7 @@ from pknd.store.records import current, of_kind
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """`trust` is trusted or blocked."""
+    """`trust` is trusted, blocked, or none of somebody who has a petname from before."""
 
     trust: str
     petname: str | None
@@ -35,7 +35,16 @@ def set_opinion(db: sqlite3.Connection, author: AuthorId, trust: str, petname: s
     )
 
 
+def withdraw_opinion(db: sqlite3.Connection, author: AuthorId, now: int) -> None:
+    """Somebody is neither trusted nor blocked any more; the petname stays, so that it can be undone."""
+    db.execute(
+        "UPDATE person SET trust = 'none', since = ? WHERE author = ? AND petname IS NOT NULL", (now, author)
+    )
+    db.execute("DELETE FROM person WHERE author = ? AND petname IS NULL", (author,))
+
+
 def forget_opinion(db: sqlite3.Connection, author: AuthorId) -> None:
+    """As if nothing had ever been thought of somebody."""
     db.execute("DELETE FROM person WHERE author = ?", (author,))
 
 

@@ -111,6 +111,9 @@ class PeerDirectory:
             met(db, peer.device, peer.author, address=address, found=found, version=peer.agent, now=now)
 
         await self._env.store.write(work)
+        if not link.outbound and peer.port:
+            # Whoever dialled us is dialled when the connection is lost, also if they have forgotten us.
+            self._dialer.remember(peer.device, ((link.remote[0], peer.port),), found)
 
     async def note_end(self, link: Link) -> None:
         """A connection ended."""

@@ -8,6 +8,10 @@ from enum import StrEnum
 from pkn_protocol.control.people import Trust
 from pkn_protocol.control.summaries import Kind
 
+FIRST_VERSION = "@1"
+"""Behind a reference to an item: its first version. Without it the id of the first version, which is the
+item's, means the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
@@ -41,7 +45,8 @@ class EditRequest:
 class Published:
     """The record that was written; after an edit `id` is the new version's, `item` the first one's.
 
-    `readers` is how many people can read it, null for public.
+    `readers` is how many people can read it, null for public. `unchanged`: nothing was written, since this
+    version of the file's item says it all already.
     """
 
     id: str
@@ -53,6 +58,7 @@ class Published:
     item: str
     readers: int | None = None
     warnings: tuple[str, ...] = ()
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class ItemDetail:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`head`: one of the item's current versions; `own`: written by the user."""
+    """`head`: one of the item's current versions; `own`: written by the user; `ref`: what to type for it."""
 
     id: str
     time: int
@@ -174,6 +180,7 @@ class Version:
     replaces: tuple[str, ...]
     head: bool
     own: bool = False
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pkn_protocol.control.items import Comment
 from pkn_protocol.control.summaries import ItemSummary, Kind
 
 DEFAULT_LINES = 100
@@ -15,11 +16,13 @@ WATCH_NAME_CHARS = 64
 
 
 class NewsReason(StrEnum):
-    """Why something is news. `version`: a new version of what you wrote or took part in; `question`: of
-    somebody you trust, on what you may know about; `match`: of a saved question; `published`: by somebody you
-    trust."""
+    """Why something is news. `version`: a new version of what you wrote or took part in; `comment`: on that,
+    and `cutting`: of that, both by somebody within your horizon; `question`: of somebody you trust, on what
+    you may know about; `match`: of a saved question; `published`: by somebody you trust."""
 
     VERSION = "version"
+    COMMENT = "comment"
+    CUTTING = "cutting"
     QUESTION = "question"
     MATCH = "match"
     PUBLISHED = "published"
@@ -29,13 +32,14 @@ class NewsReason(StrEnum):
 class NewsLine:
     """One line of news: it stands for `count` items, of which `item` is the newest. `changed`: the item is a
     later version of one that is no longer news. `watches` are the saved questions that it matches; of several
-    matches the one that they share."""
+    matches the one that they share. Of a `comment` the item is the one that it is about, as it is now."""
 
     reason: NewsReason
     item: ItemSummary
     count: int
     changed: bool
     watches: tuple[str, ...] = ()
+    comment: Comment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,13 +62,16 @@ class Variant(ItemSummary):
 @dataclass(frozen=True, slots=True)
 class Hit(ItemSummary):
     """`explain` holds the factors of the score by name, when asked for; their product is the score.
-    `variants` are other matches that are the same text, best first, MOST_VARIANTS at most."""
+    `confirmed`: the phrases that were asked for are in its text, title or excerpt, as was seen here or as
+    somebody says who holds it; otherwise only their words are known to be in it. `variants` are other matches
+    that are the same text, best first, MOST_VARIANTS at most."""
 
     score: float
     passage: str | None = None
     marks: tuple[Mark, ...] = ()
     explain: Mapping[str, float] | None = None
     variants: tuple[Variant, ...] = ()
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class LeftItem:
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
     """`imported` counts new and changed files; `by_audience` how many of those go to whom; `skipped` are
-    files that were left out because what they held was retracted."""
+    files that were left out because what they held was retracted; `linked` counts unchanged files with a new
+    version, since something they link to has become an item."""
 
     imported: int
     unchanged: int
@@ -55,6 +56,7 @@ class ImportSummary:
     skipped: tuple[FileNote, ...] = ()
     notes: tuple[FileNote, ...] = ()
     left: tuple[LeftItem, ...] = ()
+    linked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,23 @@ An asker scores every answer by this and never by what the answerer claims.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.query import Query, Term
-from pkn_protocol.search.scoring import Statistics, bm25
+from pkn_protocol.search.scoring import Statistics, bm25, bm25_of
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.languages import STEMMERS, primary
-from pkn_protocol.text.sketch import BadSketch, Sketch, decode_sketch, length_code, length_of_code
+from pkn_protocol.text.sketch import (
+    BadSketch,
+    Sketch,
+    decode_sketch,
+    item_text,
+    length_code,
+    length_of_code,
+)
 
 _DEFAULT_LANG = "en"
 
@@ -37,9 +45,6 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
     item = record.body
     if not isinstance(item, Item):
         return Terms({}, 0)
-    # Languages without a stemmer are all analysed alike; foreign names of languages make no caches.
-    lang = primary(item.lang or _DEFAULT_LANG)
-    lang = lang if lang in STEMMERS else ""
     classes: dict[int, int] = {}
     length = 0
     if sketch is not None:
@@ -50,15 +55,35 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
             classes, length = dict(sketch.classes), sketch.length
         except BadSketch:
             pass
-    extra = [stem for tag in item.tags for stem in analyse(tag, lang)]
+    extra = tag_stems(item)
     if not classes:
+        lang = _analysed_as(item)
         extra += analyse(item.title, lang)
         if item.name is not None:
             extra += analyse(item.name, lang)
     for stem in extra:
         classes.setdefault(stem, 0)
+    return Terms(classes, length_of(length, extra))
+
+
+def tag_stems(item: Item) -> list[int]:
+    """The stems of an item's tags, with repetitions."""
+    if not item.tags:
+        return []
+    lang = _analysed_as(item)
+    return [stem for tag in item.tags for stem in analyse(tag, lang)]
+
+
+def length_of(length: int, extra: Sequence[int]) -> int:
+    """The length of a document in stems, by that of its sketch (0: it has none) and the stems beside it."""
     # A length that a code stands for, so that an index can keep the code.
-    return Terms(classes, length_of_code(length_code(max(length, len(extra), 1))))
+    return length_of_code(length_code(max(length, len(extra), 1)))
+
+
+def _analysed_as(item: Item) -> str:
+    # Languages without a stemmer are all analysed alike; foreign names of languages make no caches.
+    lang = primary(item.lang or _DEFAULT_LANG)
+    return lang if lang in STEMMERS else ""
 
 
 def without_sketch(record: Record) -> Record:
@@ -83,6 +108,24 @@ def text_score(record: Record, query: Query, statistics: Statistics) -> float | 
     if not has_words(query, terms, lang):
         return None
     return bm25([best_class(term, terms.classes) for term in query.terms], terms.length, statistics)
+
+
+def full_text_score(item: Item, content: str, query: Query, statistics: Statistics) -> float | None:
+    """The same score from the whole text instead of its sketch: words are counted, not classed.
+
+    `content` is what the item's payload says. None where there is no sketch to go by: such an item is not
+    found by its text. The length is that of a sketch, so that both scores can be compared.
+    """
+    if item.lang is None or item.sketch is None:
+        return None
+    stems = analyse(item_text(item.title, content, item.url), item.lang)
+    wanted = {stem for term in query.terms for stem in term.stems}
+    counts = Counter(stem for stem in stems if stem in wanted)
+    for tag in item.tags:
+        for stem in analyse(tag, item.lang):
+            counts[stem] = max(1, counts[stem])
+    frequencies = [float(max((counts[stem] for stem in term.stems), default=0)) for term in query.terms]
+    return bm25_of(frequencies, length_of_code(length_code(max(len(stems), 1))), statistics)
 
 
 def has_words(query: Query, terms: Terms, lang: str) -> bool:

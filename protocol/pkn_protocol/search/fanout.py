@@ -238,8 +238,15 @@ class FanOut:
             candidate = self._waiting.pop(0)
             self._asked[candidate.device] = _Asked(candidate, now)
             on_time += 1
-            effects.append(AskPeer(candidate.device, self.budget.divided(self._parts)))
+            effects.append(AskPeer(candidate.device, self._budget_of_next()))
         return effects
+
+    def _budget_of_next(self) -> Budget:
+        """What the next peer may spend. Where more are there than are asked at once, and the top is full,
+        nobody is to pass the query on before an answer has shown that something is missing here."""
+        whole = self.budget.divided(self._parts)
+        enough = self._parts > AT_ONCE and len(self.scores) >= self.limit and not self._changes
+        return Budget(0, whole.bytes, 0) if enough else whole
 
     def _may_be_worth_it(self, candidate: Candidate) -> bool:
         """Whether somebody may still change the top, now that answers no longer do."""

@@ -17,6 +17,8 @@ class Reason(StrEnum):
     """Why something is news, the most personal first: in this order news are told."""
 
     VERSION = "version"  # somebody else's new version of what the reader wrote or took part in
+    COMMENT = "comment"  # somebody within the horizon commented on what the reader wrote or took part in
+    CUTTING = "cutting"  # … or made something of their own of it
     QUESTION = "question"  # a question by somebody trusted, on a subject that the reader published on
     MATCH = "match"  # it matches a saved question
     PUBLISHED = "published"  # by somebody trusted
@@ -27,11 +29,15 @@ _PLACE = {reason: place for place, reason in enumerate(Reason)}
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An item that came, as seen by its reader. `later`: it is not the item's first version; `took_part`:
-    the reader wrote a version of the item, or something about it."""
+    """An item or a comment that came, as seen by its reader. `near`: by somebody within the horizon; `later`:
+    it is not the item's first version; `took_part`: the reader wrote a version of the item, or something
+    about it; `cutting`: it is derived from an item of which that is true."""
 
     own: bool
     trusted: bool
+    near: bool = False
+    comment: bool = False
+    cutting: bool = False
     question: bool = False
     later: bool = False
     took_part: bool = False
@@ -41,8 +47,13 @@ def reason_for(arrival: Arrival, may_know: Callable[[], bool]) -> Reason | None:
     """Why an arrival is news, saved questions apart; `may_know` is asked only where it decides."""
     if arrival.own:
         return None
+    if arrival.comment:
+        # Anybody may write anything about an item: of strangers the reader is not told.
+        return Reason.COMMENT if arrival.took_part and arrival.near else None
     if arrival.later and arrival.took_part:
         return Reason.VERSION
+    if arrival.cutting and arrival.near and not arrival.later:
+        return Reason.CUTTING
     if not arrival.trusted:
         return None
     # A question that was only edited has been told before.

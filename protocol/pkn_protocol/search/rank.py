@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkn_protocol.records.model import Item, Record
@@ -17,7 +17,7 @@ class Weights:
 
     `claim`: what a stranger's summary counts that claims a long text nobody here has seen. `crowd`: so many
     people a voucher may lift to the full factor of their distance; of more, each gets a part of what lifts
-    them above strangers.
+    them above strangers. `ratings`: what they may add to a score or take from it, at most.
     """
 
     distance: Mapping[int | None, float] = field(
@@ -25,18 +25,21 @@ class Weights:
     )
     claim: float = 0.001
     crowd: float = 8.0
+    ratings: float = 0.2
     age_share: float = 0.1
     half_life_days: float = 365.0
 
     @property
     def most(self) -> float:
         """The greatest factor that a text score can be multiplied by."""
-        return max(self.distance.values())
+        return max(self.distance.values()) * (1.0 + self.ratings)
 
 
 MUCH_STEMS = 256
 """Distinct stems of some two pages of text."""
 DEFAULT_WEIGHTS = Weights()
+_NEITHER, _BEST = 3, 5
+"""Of the values of ratings, 1 to 5."""
 _AGELESS = frozenset({"page", "file"})
 
 
@@ -49,10 +52,11 @@ class Rank:
     crowd: float
     freshness: float
     claim: float = 1.0
+    ratings: float = 1.0
 
     @property
     def score(self) -> float:
-        return self.text * self.distance * self.crowd * self.freshness * self.claim
+        return self.text * self.distance * self.crowd * self.ratings * self.freshness * self.claim
 
     def explained(self) -> dict[str, float]:
         """The factors by name; their product is the score."""
@@ -60,6 +64,7 @@ class Rank:
             "text": self.text,
             "distance": self.distance,
             "crowd": self.crowd,
+            "ratings": self.ratings,
             "freshness": self.freshness,
             "claim": self.claim,
         }
@@ -75,20 +80,23 @@ def rank(
     now: int,
     weight: float | None = None,
     claimed_long: bool = False,
+    ratings: Iterable[tuple[float, int]] = (),
     weights: Weights = DEFAULT_WEIGHTS,
 ) -> Rank:
     """The rank of a hit; times in ms. Age counts from the earlier of claimed and first-seen time, and not at
     all for pages and files. `weight` is the author's in the graph (`trust.graph.weights`), where it is known.
     `claimed_long`: the reader trusts somebody, and a stranger's summary claims a long text that is not here.
+    `ratings`: the weight of each person whose rating of the item counts, and the value, 1 to 5.
     """
     by_distance = weights.distance.get(distance, weights.distance[None])
     crowd = _crowd(by_distance, distance, weight, weights)
     claim = weights.claim if claimed_long and distance is None else 1.0
+    rated = _rated(ratings, weights)
     if kind in _AGELESS:
-        return Rank(text, by_distance, crowd, 1.0, claim)
+        return Rank(text, by_distance, crowd, 1.0, claim, rated)
     days = max(0, now - min(claimed, received)) / DAY_MS
     fresh = 1.0 - weights.age_share * (1.0 - 0.5 ** (days / weights.half_life_days))
-    return Rank(text, by_distance, crowd, fresh, claim)
+    return Rank(text, by_distance, crowd, fresh, claim, rated)
 
 
 def claims_much(record: Record) -> bool:
@@ -96,6 +104,16 @@ def claims_much(record: Record) -> bool:
     too, and no reader can tell before the text is there."""
     sketch = record.body.sketch if isinstance(record.body, Item) else None
     return sketch is not None and int.from_bytes(sketch[2:4], "big") > MUCH_STEMS
+
+
+def _rated(ratings: Iterable[tuple[float, int]], weights: Weights) -> float:
+    """What an item's ratings make of its score: their weighted mean, as if one trusted person more had found
+    it neither good nor bad."""
+    lean, whole = 0.0, 1.0
+    for weight, value in ratings:
+        lean += weight * (value - _NEITHER) / (_BEST - _NEITHER)
+        whole += weight
+    return 1.0 + weights.ratings * lean / whole
 
 
 def _crowd(by_distance: float, distance: int | None, weight: float | None, weights: Weights) -> float:

@@ -41,13 +41,18 @@ def rounded(number: int) -> int:
 
 def bm25(classes: Sequence[int | None], length: int, statistics: Statistics) -> float:
     """The score of a document: `classes` has for each term its frequency class (0 to 3), or None."""
+    frequencies = [0.0 if kind is None else CLASS_FREQUENCY[kind] for kind in classes]
+    return bm25_of(frequencies, length, statistics)
+
+
+def bm25_of(frequencies: Sequence[float], length: int, statistics: Statistics) -> float:
+    """The score of a document: how often it has each term, 0 where it has not, and its length in stems."""
     norm = norm_of(length, statistics.mean_length)
-    score = 0.0
-    for kind, weight in zip(classes, statistics.weights(), strict=True):
-        if kind is not None:
-            frequency = CLASS_FREQUENCY[kind]
-            score += weight * frequency * (K1 + 1) / (frequency + norm)
-    return score
+    return sum(
+        weight * frequency * (K1 + 1) / (frequency + norm)
+        for frequency, weight in zip(frequencies, statistics.weights(), strict=True)
+        if frequency
+    )
 
 
 def norm_of(length: int, mean_length: float) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.limits import REPLACES
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.text.sketch import CLASS_FREQUENCY, BadSketch, decode_sketch
 
@@ -115,8 +116,9 @@ def similarity(one: Mapping[int, int], other: Mapping[int, int]) -> float:
 
 def outdated(records: Collection[Record], near: Collection[AuthorId], held: Collection[Cid]) -> set[Cid]:
     """Which of several records are older versions of others among them: replaced by their author or, on a
-    page, by somebody near. Of records that are not held here, where what lies between is not known, every
-    earlier one of an author."""
+    page, by somebody near. Where one of two is not held here, so that what lies between is not known: every
+    earlier one of an author that is not held, and of those held what is earlier than a version that replaces
+    so many that it could name no more."""
     ids = {record.id: record for record in records}
     found = set()
     for later in records:
@@ -124,6 +126,14 @@ def outdated(records: Collection[Record], near: Collection[AuthorId], held: Coll
             earlier = ids.get(old)
             if earlier is not None and earlier.item_id == later.item_id and _may_follow(earlier, later, near):
                 found.add(old)
+        if later.id not in held and len(later.replaces) >= REPLACES:
+            found.update(
+                one.id
+                for one in records
+                if one.item_id == later.item_id
+                and one.author == later.author
+                and (one.time, one.id) < (later.time, later.id)
+            )
     newest: dict[tuple[Cid, AuthorId], tuple[int, Cid]] = {}
     for record in records:
         key, age = (record.item_id, record.author), (record.time, record.id)

@@ -160,6 +160,15 @@ def test_a_flood_of_instances_costs_a_bounded_amount_and_no_peer_that_was_met() 
     assert len(plans.begin(1.0, nobody)) == DIALS_AT_ONCE
 
 
+def test_a_flood_of_strangers_who_dial_us_takes_nobodys_place() -> None:
+    plans = plan()
+    plans.add(ADA, [HERE], "manual", 0.0)
+    plans.instance("near", None, [THERE], 0.0)
+    for number in range(MOST_TARGETS * 2):
+        plans.add(DeviceId(number.to_bytes(32, "big")), [(f"10.0.0.{number % 250}", 1)], "inbound", 0.0)
+    assert len(plans._targets) == MOST_TARGETS and {ADA, "near"} <= plans._targets.keys()
+
+
 @pytest.mark.parametrize("code", list(CloseCode))
 def test_every_way_to_be_refused_has_a_meaning(code: CloseCode) -> None:
     assert outcome_of(code) is not Outcome.CONNECTED

@@ -12,7 +12,7 @@ import pytest
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.news import MOST_WATCHES, WatchMatch, WatchRequest
 from pkn_protocol.records.ids import Cid
-from pkn_protocol.records.model import Comment, Item, Record
+from pkn_protocol.records.model import Comment, Item, Rating, Record, Retraction
 from pknd.errors import DomainError
 from pknd.news.gathering import MATCHES_WAITING, MOST_WATCHING
 from pknd.store import news as store_news
@@ -57,6 +57,70 @@ async def test_a_new_version_of_what_i_commented_on_is_news(
     await reader.takes(reader.record("comment", Comment(first.id, "Really?"), item=first.id))
     await reader.takes(anna.note("Corrected", time=NOW + 1, item=first.id, replaces=(first.id,)))
     assert await reader.told() == [("version", "Corrected")]
+
+
+async def test_comments_on_what_is_mine_or_what_i_took_part_in_are_news(
+    reader: Reader, anna: Person, bruno: Person, chiara: Person
+) -> None:
+    await reader.trusts(anna, bruno)
+    reader.look()
+    mine, theirs, other = reader.item("Tides"), anna.note("Keels"), anna.note("Leeway")
+    await reader.takes(mine, theirs, other)
+    await reader.takes(reader.record("rating", Rating(theirs.id, 4), item=theirs.id))
+    await reader.news.seen((await reader.news.news(limit=9, bundled=False)).upto)
+
+    def said(person: Person, text: str, about: Record) -> Record:
+        return person.record("comment", Comment(about.id, text), item=about.item_id)
+
+    await reader.takes(
+        said(bruno, "High or low?", mine),
+        said(anna, "Of lead.", theirs),
+        said(anna, "Nobody's business", other),
+        said(chiara, "Buy watches", mine),
+        reader.record("comment", Comment(mine.id, "To myself"), item=mine.id),
+    )
+    news = await reader.news.news(limit=9, bundled=False)
+    assert {(line.item.title, line.comment.text) for line in news.lines if line.comment} == {
+        ("Keels", "Of lead."),
+        ("Tides", "High or low?"),
+    }
+    assert (len(news.lines), news.total) == (2, 2)
+    # The item is shown as it is now, and nothing of it once it is taken back.
+    later = reader.item("Tides and springs", item=mine.id, replaces=(mine.id,))
+    await reader.takes(later)
+    assert ("comment", "Tides and springs") in await reader.told()
+    await reader.takes(reader.record("retraction", Retraction(), item=mine.id))
+    assert await reader.told() == [("comment", "Keels")]
+    await reader.trusts(bruno)
+    assert await reader.told() == []
+
+
+async def test_a_cutting_of_what_is_mine_is_news_and_one_by_a_stranger_is_not(
+    reader: Reader, anna: Person, bruno: Person, chiara: Person
+) -> None:
+    await reader.trusts(anna, bruno)
+    reader.look()
+    mine, theirs = reader.item("Tides"), anna.note("Keels")
+    later = reader.item("Tides, again", item=mine.id, replaces=(mine.id,))
+    await reader.takes(mine, later, theirs)
+    await reader.news.seen((await reader.news.news(limit=9, bundled=False)).upto)
+
+    def cut(person: Person, title: str, origin: Cid) -> Record:
+        return person.record("note", Item(title, lang="en", derived_from=origin))
+
+    await reader.takes(
+        cut(bruno, "From the first", mine.id),
+        cut(anna, "From what was read", later.id),
+        cut(bruno, "From somebody else's", theirs.id),
+        cut(chiara, "By a stranger", mine.id),
+        bruno.note("Which says derived_from in its title"),
+    )
+    assert sorted(await reader.told()) == [
+        ("cutting", "From the first"),
+        ("cutting", "From what was read"),
+        ("published", "From somebody else's"),
+        ("published", "Which says derived_from in its title"),
+    ]
 
 
 async def test_who_is_trusted_decides_when_it_comes_and_when_it_is_shown(

@@ -288,6 +288,26 @@ def test_a_peer_that_forwards_may_take_longer_for_the_rest() -> None:
     assert fan.answered(device(1), {cid(2): 1.0}, 110.0) == [TopChanged(), Finished(complete=True)]
 
 
+def test_with_many_peers_nobody_passes_on_what_may_be_known_here() -> None:
+    full = {cid(number): 10.0 + number for number in range(10)}
+    few = dict(list(full.items())[:9])
+    delays = {device(number): 5.0 for number in range(12)}
+
+    def budgets(
+        known: Mapping[Cid, float], peers: int, answers: Mapping[DeviceId, Mapping[Cid, float]]
+    ) -> list[int]:
+        found = [peer(number, unknown=True) for number in range(peers)]
+        return [one.nodes for one in play(FanOut(10, dict(known)), found, delays, answers).budgets]
+
+    assert budgets(full, 12, {})[:AT_ONCE] == [0] * AT_ONCE
+    # Those who can all be asked at once are few: who is behind them may be many.
+    assert budgets(full, 4, {}) == [7] * 4
+    # Something is missing for certain, or as an answer shows.
+    assert set(budgets(few, 12, {})) == {1}
+    surprise = {device(number): {cid(50 + number): 100.0} for number in range(12)}
+    assert budgets(full, 12, surprise) == [0] * AT_ONCE + [1] * 4
+
+
 def test_the_budget_is_divided_and_ends_after_two_hops() -> None:
     whole = Budget()
     near = whole.divided(4)

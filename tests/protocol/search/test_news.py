@@ -93,6 +93,8 @@ def test_the_most_personal_comes_first() -> None:
         Piece(1, BEN, 40, Reason.PUBLISHED),
         Piece(2, BEN, 30, Reason.MATCH, ("drag",)),
         Piece(3, BEN, 20, Reason.QUESTION),
+        Piece(5, BEN, 60, Reason.CUTTING),
+        Piece(6, BEN, 50, Reason.COMMENT),
         Piece(4, BEN, 10, Reason.VERSION),
     ]
     assert [line.newest.reason for line in lines_of(given_, limit=9).lines] == list(Reason)

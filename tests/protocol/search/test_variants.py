@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pkn_protocol.records.ids import raw_cid
+from pkn_protocol.records.limits import REPLACES
 from pkn_protocol.records.model import Item, Payload, Record
 from pkn_protocol.search.variants import Likeness, Ranked, Variants, outdated
 from pkn_protocol.text.analysis import analyse
@@ -116,3 +117,14 @@ def test_of_versions_far_apart_that_are_not_held_the_latest_is_left() -> None:
     late = note(ANN, TEXT, time=NOW + 50, item=first.id, replaces=(between.id,))
     assert outdated([first, late], (), ()) == {first.id}
     assert outdated([first, late], (), {first.id, late.id}) == set()
+
+
+def test_what_is_held_is_older_than_a_version_that_replaces_more_than_it_could_name() -> None:
+    first = note(ANN, TEXT)
+    names = tuple(note(ANN, TEXT, time=NOW + number).id for number in range(1, REPLACES + 1))
+    late = note(ANN, TEXT, time=NOW + 90, item=first.id, replaces=names)
+    assert outdated([first, late], (), {first.id}) == {first.id}
+    few = note(ANN, TEXT, time=NOW + 90, item=first.id, replaces=names[1:])
+    assert outdated([first, few], (), {first.id}) == set()
+    by_another = note(BEN, TEXT, time=NOW + 90, item=first.id, replaces=names)
+    assert outdated([first, by_another], (), {first.id}) == set()

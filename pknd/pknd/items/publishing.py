@@ -1,0 +1,166 @@
+"""What `pkn publish` puts in: a file, a text or a bookmark, once however often it is said."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.items import PublishRequest
+from pkn_protocol.records.ids import cid_text
+from pkn_protocol.records.model import Item, Record
+from pknd.capture.captured import Captured, CaptureError, ItemKind
+from pknd.capture.files import capture_file
+from pknd.capture.front_matter import read_front_matter
+from pknd.capture.language import LANGUAGE_HINT, language_tag
+from pknd.capture.markdown import capture_markdown
+from pknd.capture.tags import clean_tags
+from pknd.errors import DomainError
+from pknd.items.linking import linked_items
+from pknd.items.origins import digest_of, replaced_by_next
+from pknd.items.publisher import Draft, audience_of
+from pknd.people.circles import PUBLIC
+from pknd.store.blocks import is_complete
+from pknd.store.records import Held, get, versions
+from pknd.store.sources import source_at
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a request gives: the content with the request's own fields, and of a file where it lies and the
+    digest of it alone."""
+
+    captured: Captured
+    path: Path | None = None
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ToWrite:
+    """The item to be written, with what there is to say of it."""
+
+    draft: Draft
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The version that says all of it already."""
+
+    record: Record
+
+
+def capture_given(request: PublishRequest) -> Given:
+    """Read what is to be published; blocking.
+
+    Raises:
+        DomainError: not exactly one thing is given, it cannot be read, or a field cannot be.
+    """
+    given = [part for part in (request.path, request.text, request.url) if part is not None]
+    if request.path is not None and len(given) == 1:
+        path = Path(request.path)
+        captured = capture_file(path)
+        return Given(_with_fields(captured, request), path, digest_of(path, captured))
+    if request.url is not None and request.path is None:
+        return Given(_with_fields(_bookmark(request.url, request.text, request.title), request))
+    if request.text is not None and len(given) == 1:
+        text = request.text
+        return Given(_with_fields(capture_markdown(text, fallback_title=_first_line(text)), request))
+    raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
+
+
+def plan(
+    db: sqlite3.Connection, given: Given, request: PublishRequest, *, default: str
+) -> ToWrite | Unchanged:
+    """What is to be done. A file stays for those for whom it was published before, unless it is said anew."""
+    captured, path = given.captured, given.path
+    links = linked_items(db, captured, path)
+    if path is None:
+        return ToWrite(
+            Draft(captured, audience_of(request.audience, captured.audience, default), links=links)
+        )
+    origin = (os.fsencode(path), given.digest)
+    known = source_at(db, path)
+    before = None if known is None else get(db, known.record)
+    if known is None or before is None or not isinstance(before.record.body, Item):
+        audience = audience_of(request.audience, captured.audience, default)
+        return ToWrite(Draft(captured, audience, links=links, source=origin))
+    was = before.record.audience or PUBLIC
+    audience = audience_of(request.audience, captured.audience, was)
+    if audience != was:
+        note = (
+            f"it was published to {was} before, and that item stays: "
+            f"pkn retract {cid_text(known.item)} takes it back"
+        )
+        return ToWrite(Draft(captured, audience, links=links, source=origin), (note,))
+    newest = next((version for version in versions(db, known.item) if version.head), before)
+    item = newest.record.body
+    if known.digest == given.digest and _is_here(db, captured, before) and _says_all(newest.record, request):
+        return Unchanged(newest.record)
+    if isinstance(item, Item) and not captured.tags:
+        captured = replace(captured, tags=item.tags)
+    return ToWrite(Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin))
+
+
+def _is_here(db: sqlite3.Connection, captured: Captured, before: Held) -> bool:
+    """Of a file that lies where it lay: whether its item has not let go of it since."""
+    return captured.path is None or is_complete(db, before.rowid)
+
+
+def _says_all(record: Record, request: PublishRequest) -> bool:
+    """Whether a version has the fields that a request gives."""
+    item = record.body
+    return (
+        isinstance(item, Item)
+        and (request.title is None or " ".join(request.title.split()) == item.title)
+        and set(clean_tags(request.tags)) <= set(item.tags)
+        and request.kind in (None, record.kind)
+        and given_language(request.lang) in (None, item.lang)
+        and request.dated in (None, record.dated)
+    )
+
+
+def _with_fields(captured: Captured, request: PublishRequest) -> Captured:
+    tags = tuple(dict.fromkeys((*captured.tags, *clean_tags(request.tags))))
+    return replace(
+        captured,
+        title=request.title or captured.title,
+        tags=tags,
+        kind=ItemKind(request.kind) if request.kind is not None else captured.kind,
+        lang=given_language(request.lang) or captured.lang,
+        dated=request.dated if request.dated is not None else captured.dated,
+    )
+
+
+def given_language(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return language_tag(given)
+    except ValueError as error:
+        raise DomainError(ErrorCode.BAD_REQUEST, str(error), f"give {LANGUAGE_HINT}") from None
+
+
+def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
+    if not url.startswith(("http://", "https://")):
+        raise CaptureError("bad-url", f"{url!r} is not a web address", "begin it with https://")
+    data = note.encode("utf-8") if note else None
+    audience = read_front_matter(note or "").audience
+    return Captured(
+        kind=ItemKind.BOOKMARK,
+        title=title or url.split("://", 1)[1].rstrip("/"),
+        media_type="text/markdown",
+        text=note or "",
+        excerpt=(note or "") + "\n" + url,
+        data=data,
+        size=len(data or b""),
+        url=url,
+        audience=audience,
+    )
+
+
+def _first_line(text: str) -> str:
+    first = next((line.strip(" #") for line in text.splitlines() if line.strip(" #")), "Untitled")
+    return first if len(first) <= 80 else first[:79] + "…"

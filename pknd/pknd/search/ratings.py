@@ -1,0 +1,79 @@
+"""What people within the horizon think of items: the ratings that count for the rank (SPEC, Search)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.model import Rating, Record
+from pkn_protocol.sync.sums import MOST_AHEAD_MS
+from pknd.store.records import decoded
+
+_Given: TypeAlias = tuple[int, bytes, bytes, bytes]
+"""Time, id, author and block of a rating."""
+_MOST_ABOUT = 1000
+"""Records that are looked at about one item. Of an item about which more is said, which strangers can bring
+about, only what those near have rated is read."""
+_COUNTS = "kind = 'rating' AND shown AND (expires IS NULL OR expires > ?) AND time <= ?"
+
+
+class Ratings:
+    """For one query, in one snapshot. `distances` and `weights` are the reader's
+    (`pkn_protocol.trust.graph`); `now` in ms."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        distances: Mapping[AuthorId, int],
+        weights: Mapping[AuthorId, float],
+        now: int,
+    ) -> None:
+        self._db = db
+        self._weights = {**weights, **{author: 1.0 for author, far in distances.items() if far == 0}}
+        self._when = (now, now + MOST_AHEAD_MS)
+        there_are = "SELECT 1 FROM record WHERE kind = 'rating' LIMIT 1"
+        self._are_any = bool(self._weights) and db.execute(there_are).fetchone() is not None
+        self._by_near: Mapping[bytes, list[_Given]] | None = None
+
+    def of(self, record: Record) -> list[tuple[float, int]]:
+        """Weight and value of each rating of an item that counts: the newest of each person within the
+        horizon, but for the author's own."""
+        if not self._are_any:
+            return []
+        newest: dict[AuthorId, _Given] = {}
+        for one in self._about(record.item_id):
+            author = AuthorId(one[2])
+            if author != record.author and author in self._weights:
+                newest[author] = max(one, newest.get(author, one))
+        found = []
+        for author, (_, _, _, block) in sorted(newest.items()):
+            body = decoded(block).body
+            if isinstance(body, Rating):
+                found.append((self._weights[author], body.value))
+        return found
+
+    def _about(self, item: Cid) -> Iterable[_Given]:
+        [said] = self._db.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM record WHERE item = ? LIMIT ?)", (item, _MOST_ABOUT)
+        ).fetchone()
+        if said >= _MOST_ABOUT:
+            return self._of_near().get(item, ())
+        return self._db.execute(
+            f"SELECT time, id, author, block FROM record WHERE item = ? AND {_COUNTS}",  # noqa: S608
+            (item, *self._when),
+        ).fetchall()
+
+    def _of_near(self) -> Mapping[bytes, list[_Given]]:
+        if self._by_near is None:
+            found: dict[bytes, list[_Given]] = defaultdict(list)
+            for author in self._weights:
+                for item, *given in self._db.execute(
+                    f"SELECT item, time, id, author, block FROM record WHERE author = ? AND {_COUNTS}",  # noqa: S608
+                    (author, *self._when),
+                ):
+                    found[item].append((given[0], given[1], given[2], given[3]))
+            self._by_near = found
+        return self._by_near

@@ -1,0 +1,132 @@
+"""Ratings that came as records, and what they make of the rank."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+import pytest
+
+from pkn_protocol.records.model import Rating, Record
+from pkn_protocol.search.query import parse_query
+from pknd.search.local import LocalHit, local_query, statistics_of
+from pknd.store.ingest import Status, ingest
+from pknd.store.records import Filter
+from tests.pknd.store.people import NOW, Person
+
+DAY = 86_400_000
+ME, CROWD = Person("me"), [Person(f"crowd {number}") for number in range(30)]
+
+
+@pytest.fixture
+def item(db: sqlite3.Connection, anna: Person, bruno: Person, chiara: Person) -> Record:
+    for person in (ME, anna, bruno, chiara, *CROWD):
+        person.join(db)
+    note = anna.note("The wing of a swift")
+    ingest(db, note, now=NOW)
+    return note
+
+
+def rate(db: sqlite3.Connection, person: Person, item: Record, value: int, *, time: int = NOW) -> None:
+    record = person.record("rating", Rating(item.id, value), time=time, item=item.item_id)
+    assert ingest(db, record, now=NOW).status is Status.ADDED
+
+
+def found(
+    db: sqlite3.Connection,
+    near: Mapping[Person, int],
+    weights: Mapping[Person, float] | None = None,
+) -> list[LocalHit]:
+    query = parse_query("wing", {"en"})
+    given = {person: 1.0 for person, far in near.items() if far == 1} if weights is None else weights
+    return local_query(
+        db,
+        query,
+        statistics_of(db, query),
+        Filter(now=NOW),
+        limit=10,
+        text_of=lambda _db, _held: None,
+        distances={ME.author: 0, **{person.author: far for person, far in near.items()}},
+        weights={person.author: weight for person, weight in given.items()},
+    )
+
+
+def factor(
+    db: sqlite3.Connection, near: Mapping[Person, int], weights: Mapping[Person, float] | None = None
+) -> float:
+    (hit,) = found(db, near, weights)
+    assert hit.rank.score == pytest.approx(hit.rank.explained()["ratings"] * hit.text_score)
+    return hit.rank.explained()["ratings"]
+
+
+def test_what_people_near_think_lifts_and_lowers(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person, chiara: Person
+) -> None:
+    near = {anna: 1, bruno: 1, chiara: 1}
+    assert factor(db, near) == 1.0
+    rate(db, bruno, item, 5)
+    assert factor(db, near) == pytest.approx(1.1)
+    rate(db, chiara, item, 5)
+    assert factor(db, near) == pytest.approx(1 + 0.2 * 2 / 3)
+    rate(db, chiara, item, 1, time=NOW + 1)
+    assert factor(db, near) == pytest.approx(1.0)
+    rate(db, ME, item, 1)
+    assert factor(db, near) == pytest.approx(0.95)
+
+
+def test_the_better_rated_of_two_comes_first(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person
+) -> None:
+    other = anna.note("The wing of a crane")
+    ingest(db, other, now=NOW)
+    near = {anna: 1, bruno: 1}
+    rate(db, bruno, other, 4)
+    assert [hit.held.record.id for hit in found(db, near)] == [other.id, item.id]
+    rate(db, bruno, item, 5)
+    assert [hit.held.record.id for hit in found(db, near)] == [item.id, other.id]
+
+
+def test_the_newest_of_each_person_counts_whatever_came_last(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person
+) -> None:
+    rate(db, bruno, item, 5, time=NOW - 1)
+    rate(db, bruno, item, 1, time=NOW - 2)
+    for number in range(20):
+        rate(db, bruno, item, 2, time=NOW - DAY - number)
+    assert factor(db, {anna: 1, bruno: 1}) == pytest.approx(1.1)
+
+
+def test_strangers_the_author_and_the_future_say_nothing(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person, chiara: Person
+) -> None:
+    near = {anna: 1, bruno: 1}
+    rate(db, anna, item, 5)
+    rate(db, bruno, item, 5, time=NOW + DAY // 2)
+    for stranger in (chiara, *CROWD):
+        rate(db, stranger, item, 1)
+    assert factor(db, near) == 1.0
+
+
+def test_what_strangers_pile_up_does_not_hide_what_people_near_think(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person, chiara: Person
+) -> None:
+    db.execute("BEGIN")
+    rate(db, bruno, item, 5, time=NOW - DAY)
+    rate(db, bruno, anna.note("Another"), 1)
+    for number in range(1200):
+        rate(db, chiara, item, 1, time=NOW - number)
+    db.execute("COMMIT")
+    assert factor(db, {anna: 1, bruno: 1}) == pytest.approx(1.1)
+
+
+def test_a_crowd_behind_one_voucher_weighs_less_than_one_who_is_trusted(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person
+) -> None:
+    near = {anna: 1, bruno: 1, **dict.fromkeys(CROWD, 2)}
+    weights = {anna: 1.0, bruno: 1.0, **dict.fromkeys(CROWD, 0.5 / len(CROWD))}
+    for one in CROWD:
+        rate(db, one, item, 1)
+    alone = factor(db, near, weights)
+    assert 0.9 < alone < 1.0
+    rate(db, bruno, item, 5)
+    assert factor(db, near, weights) > 1.0
