@@ -29,7 +29,6 @@ from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Budget, Candidate, Effect, FanOut, Finished
 from pkn_protocol.search.query import Query, parse_query
 from pkn_protocol.search.scoring import Statistics
-from pknd.search.answering import HIT_BYTES, bounded
 
 MANY_LINKS = 38
 """Of 48 whom one knows, those who are there."""
@@ -102,15 +101,12 @@ class _Asking:
             return
         others = self._others(peer, budget) if budget.hops > 0 and budget.nodes > 0 else []
         took = self.world.rtt[peer] + self.chance.uniform(*_WORK_MS)
-        self.spent += len(_reply(own, budget.bytes))
         yield took, own, bool(others)
         if others:
             slowest, heard = self._heard(others, budget.divided(len(others)))
             found = set(heard)
             best = [cid for cid in self.ranked if cid in found][:TOP]
-            more = [cid for cid in best if cid not in own]
-            self.spent += len(_reply(more, budget.bytes))
-            yield took + slowest, more, False
+            yield took + slowest, [cid for cid in best if cid not in own], False
 
     def _others(self, peer: int, budget: Budget) -> list[int]:
         if peer in self.world.lying or peer in self.passed_on:
@@ -129,16 +125,15 @@ class _Asking:
             if answer is not None:
                 slowest = max(slowest, 2 * self.world.rtt[other] + _WORK_MS[1])
             heard += answer or ()
-            if answer is not None:
-                self.spent += len(_reply(answer, budget.bytes)) + sum(self.world.sizes[cid] for cid in answer)
+            self.spent += self._size(answer or ())
         # What those behind have to say comes together; who is silent is waited for as long as the asker is
         # patient, once another has answered.
         patience = _PATIENCE_MS if silent < len(others) else _BEHIND_MS
         return max(slowest, patience) if silent else slowest, heard
 
     def _answer(self, peer: int, most_bytes: int) -> list[Cid] | None:
-        # As `pknd.search.answering` bounds what it sends.
-        world, most = self.world, min(TOP, max(0, most_bytes - HIT_BYTES) // HIT_BYTES)
+        # As `pknd.search.answering` bounds what it sends: hits with passages, as many as the budget pays for.
+        world, most = self.world, min(TOP, max(0, most_bytes - 64) // (64 + len(_PASSAGE) + 8))
         if peer not in world.lying:
             return best_of(self.ranked, world.holds[peer], most)
         if peer % 3 == 0:
@@ -146,6 +141,9 @@ class _Asking:
         if peer % 3 == 1:
             return self.chance.sample(sorted(world.holds[peer]), min(most, len(world.holds[peer])))
         return best_of(self.ranked, set(world.spam[peer]), most)
+
+    def _size(self, answer: Sequence[Cid]) -> int:
+        return len(_reply(answer)) + sum(self.world.sizes[cid] for cid in answer)
 
     def question(self, budget: Budget, seen: int) -> bytes:
         ask_message = m.Ask(
@@ -210,7 +208,7 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
         if coming and (wake is None or coming[0][0] <= wake):
             now, _, device, answer, more = heapq.heappop(coming)
             new = set(answer) - held
-            asking.spent += sum(world.sizes[cid] for cid in new)
+            asking.spent += len(_reply(answer)) + sum(world.sizes[cid] for cid in new)
             held |= new
             # Scored here: what does not match, or is by somebody not believed, is left out.
             found = {cid: scores[cid] for cid in answer if cid in scores and world.believes(asker, cid)}
@@ -223,8 +221,8 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     return Outcome(fan.top(), fan.asked, asking.behind, asking.spent, now)
 
 
-def _reply(answer: Sequence[Cid], most_bytes: int) -> bytes:
-    hits = tuple(bounded([m.AnswerHit(cid, 1000, _PASSAGE, (0, 10), True) for cid in answer], most_bytes))
+def _reply(answer: Sequence[Cid]) -> bytes:
+    hits = tuple(m.AnswerHit(cid, 1000, _PASSAGE, (0, 10), True) for cid in answer)
     return encode_message(m.Envelope(m.Answers(hits, 1), reply=1))
 
 

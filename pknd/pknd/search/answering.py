@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import DeviceId
@@ -17,9 +16,6 @@ from pknd.store.records import Filter
 from pknd.sync.link import PeerLink
 
 _ANSWER_LIMIT = 50
-_HEAD_BYTES = 64
-HIT_BYTES = 64
-"""Of an answer, and of each hit without its passage."""
 
 
 class Answering:
@@ -50,7 +46,7 @@ class Answering:
         if forwards:
             more, asked = await self.forwarder.forward(link, ask)
             known = {hit.id for hit in hits}
-            new = bounded([hit for hit in more if hit.id not in known], ask.most_bytes)
+            new = _bounded([hit for hit in more if hit.id not in known], ask.most_bytes)
             yield m.Answers(tuple(new), asked)
 
     def _own(self, db: sqlite3.Connection, link: PeerLink, ask: m.Ask) -> list[m.AnswerHit]:
@@ -69,7 +65,7 @@ class Answering:
                 and (held.record.author in view.distances or held.record.author == link.peer.author)
             ),
         )
-        return bounded([_answer_hit(hit) for hit in found], ask.most_bytes)
+        return _bounded([_answer_hit(hit) for hit in found], ask.most_bytes)
 
 
 def _answer_hit(hit: LocalHit) -> m.AnswerHit:
@@ -82,13 +78,13 @@ def _answer_hit(hit: LocalHit) -> m.AnswerHit:
     )
 
 
-def bounded(hits: Sequence[m.AnswerHit], most_bytes: int) -> list[m.AnswerHit]:
-    """What of an answer fits into its budget: as many hits as can be told, and passages for the first of
-    them. A hit is found by its record, a passage only shows it."""
-    kept = hits[: max(0, most_bytes - _HEAD_BYTES) // HIT_BYTES]
-    left = most_bytes - _HEAD_BYTES - HIT_BYTES * len(kept)
-    found: list[m.AnswerHit] = []
-    for hit in kept:
-        left -= len(hit.passage.encode("utf-8")) + 4 * len(hit.marks)
-        found.append(hit if left >= 0 else replace(hit, passage="", marks=()))
-    return found
+def _bounded(hits: list[m.AnswerHit], most_bytes: int) -> list[m.AnswerHit]:
+    """The first hits that fit into the budget of an answer."""
+    kept: list[m.AnswerHit] = []
+    size = 64
+    for hit in hits:
+        size += 64 + len(hit.passage.encode("utf-8")) + 4 * len(hit.marks)
+        if size > most_bytes:
+            break
+        kept.append(hit)
+    return kept
