@@ -228,10 +228,11 @@ def _reply(answer: Sequence[Cid]) -> bytes:
 
 def measure(world: World, seed: int = 2) -> dict[str, Outcome]:
     """Each question of the collection, by somebody who is online and does not lie."""
-    chance = random.Random(seed)
+    # Who asks does not depend on what others answer.
+    chance, asking = random.Random(seed), random.Random(seed)
     askers = [peer for peer in range(PEERS) if peer not in world.offline | world.lying]
     return {
-        number: ask(world, text, chance.choice(askers), chance)
+        number: ask(world, text, asking.choice(askers), chance)
         for number, text in world.collection.queries.items()
     }
 
