@@ -103,7 +103,7 @@ STEPS = (
     Step(
         "bruno",
         "pkn status",
-        shows="23 items in 33 records",
+        shows="23 items in 36 records",
         text="What is where, and what was never written down.",
     ),
     Step("bruno", "pkn news", text="What people whom he trusts published since he looked last."),

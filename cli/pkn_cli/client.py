@@ -139,7 +139,7 @@ class ControlClient:
                     return
                 event = _parsed(line)
                 if event.get("event") == "error":
-                    raise _told(event.get("error"))
+                    raise failure_of(event.get("error"))
                 yield event
 
     @contextmanager
@@ -255,12 +255,12 @@ def _parsed(data: bytes) -> JsonObject:
 
 def _refused(response: HTTPResponse) -> Failure:
     try:
-        return _told(_parsed(_read(response)).get("error"))
+        return failure_of(_parsed(_read(response)).get("error"))
     except Failure:
         return Failure("bad-answer", f"pknd answered with HTTP status {response.status}")
 
 
-def _told(error: object) -> Failure:
+def failure_of(error: object) -> Failure:
     """The daemon's error body as a failure."""
     if not isinstance(error, dict):
         return Failure("bad-answer", "pknd reported an error that cannot be read")

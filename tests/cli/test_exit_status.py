@@ -89,7 +89,7 @@ def test_the_table_is_of_all_commands() -> None:
     assert {*LINES, "up"} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("line", [line for name, line in LINES.items() if name != "down"])
+@pytest.mark.parametrize("line", [line for name, line in LINES.items() if name not in ("down", "config")])
 def test_without_a_daemon_it_is_3(line: str, run: Run) -> None:
     result = run(*line.split())
     assert (result.exit_code, result.stdout) == (3, "")

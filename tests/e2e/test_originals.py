@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,63 @@ def test_a_file_that_was_let_go_of_is_taken_in_again(film: Path, tmp_path: Path)
         ann.pkn("import", str(film), "--yes")
         assert ann.pkn("show", item["item"])["have_payload"] is True
         assert ann.pkn("verify")["bad"] == []
+
+
+def _flip(node: Node) -> int:
+    """Change a byte of each block that the daemon of a node holds, as a failing disk would; how many."""
+    flipped = 0
+    with contextlib.closing(sqlite3.connect(node.home / "pkn.db")) as db, db:
+        for cid, data in db.execute("SELECT cid, data FROM block WHERE place = 0").fetchall():
+            bad = bytes([data[0] ^ 1]) + data[1:]
+            db.execute("UPDATE block SET data = ? WHERE cid = ?", (bad, cid))
+            flipped += 1
+    for path in (node.home / "blocks").glob("??/*"):
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        flipped += 1
+    return flipped
+
+
+@pytest.mark.parametrize("size", [2_000, 300_000, 2_500_000])
+def test_what_the_disk_has_spoiled_comes_again_from_a_peer(size: int, tmp_path: Path) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    path = tmp_path / "long.bin"
+    path.write_bytes(b"\0" + random.Random(size).randbytes(size))
+    copy = tmp_path / "copy.bin"
+    with running(ann, ben):
+        ben.connect(ann)
+        trust_each_other(ann, ben)
+        item = ann.pkn("publish", str(path))["id"]
+        wait_for("Ben to have heard of it", lambda: ben.run("show", item, "--local").returncode == 0)
+        ben.pkn("get", item, "-o", str(copy))
+        ben.stop()
+        assert _flip(ben) > 0
+        ann.stop()
+        ben.start()
+        alone = ben.run("get", item, "-o", str(copy), "--force")
+        assert alone.returncode == 1 and "this disk has spoiled" in alone.stderr
+        verified = ben.run("verify")
+        assert verified.returncode == 1 and "pkn get fetches it" in verified.stdout
+        ann.start()
+        ben.connect(ann)
+        ben.pkn("get", item, "-o", str(copy), "--force")
+        assert copy.read_bytes() == path.read_bytes()
+        assert ben.pkn("verify")["bad"] == []
+
+
+def test_a_text_that_the_disk_has_spoiled_is_shown_again(tmp_path: Path) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    with running(ann, ben):
+        ben.connect(ann)
+        trust_each_other(ann, ben)
+        mine = ben.publish("# Mine\n\nsloe gin")
+        item = ann.publish("# Medlars\n\nRipe when bletted.")
+        wait_for("Ben to have the text", lambda: ben.pkn("show", item)["text"] is not None)
+        wait_for("Ann to have his", lambda: ann.pkn("show", mine)["text"] is not None)
+        ben.stop()
+        assert _flip(ben) == 2
+        ben.start()
+        wait_for("them to meet", lambda: ben.online() == 1)
+        for one, text in ((item, "bletted"), (mine, "sloe gin")):
+            assert text in ben.pkn("show", one)["text"]
+        assert ben.pkn("verify")["bad"] == []

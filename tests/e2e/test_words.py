@@ -103,7 +103,7 @@ def test_what_is_no_tag_is_refused_wherever_it_is_said(
 @pytest.mark.parametrize("typed", ["Stall", "boundary layer", "boundary-layer", "Reynolds0189"])
 def test_a_title_is_no_reference_and_the_message_says_how_to_find_it(typed: str, ann: Node) -> None:
     refused = ann.run("show", typed)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "no item's reference" in refused.stderr
     assert "pkn query" in refused.stderr
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -34,6 +35,8 @@ _HELP = {
     "hubs": "people whom everybody trusts",
     "neighbours": "connections that a node looks for; it takes twice as many in all",
     "acquainted": "the part of the nodes that know at the beginning who is within their horizon",
+    "in_step": "the part of those nodes that begins with all else that they should hold too; "
+    "the first contact of the others is a part of the run",
     "strangers": "the part of the nodes with a stranger connected by hand, and with somebody blocked",
     "newcomers": "the part of the nodes that begins in the middle of the run, with nothing",
     "before": "notes that each person has at the beginning",
@@ -71,6 +74,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="START:MINUTES[:PARTS]",
         help="divide the nodes from minute START on, for so long, into so many parts (2); may be repeated",
     )
+    made.add_argument(
+        "--most-seconds",
+        type=float,
+        default=math.inf,
+        metavar="S",
+        help="give up with the virtual minute in which so many real seconds have passed, and say so",
+    )
     made.add_argument("--no-decode", action="store_true", help="hand messages over without decoding them")
     made.add_argument(
         "--results", type=Path, default=_RESULTS, metavar="DIR", help="where the report and the plots go"
@@ -82,12 +92,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     options = vars(parser().parse_args(arguments))
     results, print_only = options.pop("results"), options.pop("print_only")
+    most_seconds = options.pop("most_seconds")
     partitions, no_decode = tuple(options.pop("partition")), options.pop("no_decode")
     settings = Settings(**options, partitions=partitions, decode=not no_decode)
     from tests.sim.simulation import Simulation
 
     simulation = Simulation(settings)
-    report = simulation.run(lambda line: print(line, file=sys.stderr, flush=True))
+    report = simulation.run(lambda line: print(line, file=sys.stderr, flush=True), most_seconds=most_seconds)
     text = json.dumps(report, indent=1)
     print(text)
     if not print_only:
@@ -109,6 +120,8 @@ def main(arguments: list[str]) -> int:
         verdict = {True: "met", False: "missed", None: "not measured"}[figure["met"]]
         value = "-" if figure["value"] is None else f"{figure['value']:.2f}"
         print(f"{figure['name']}: {value}, at most {figure['limit']:.2f}: {verdict}", file=sys.stderr)
+    if not report["finished"]:
+        print("given up before the end", file=sys.stderr)
     if not report["right"]:
         print(f"not all nodes hold what they should: seed {settings.seed}", file=sys.stderr)
     return 0 if report["right"] else 1

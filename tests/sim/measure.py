@@ -1,14 +1,12 @@
-"""What is counted in a run: how far and how fast records travelled, and what that cost."""
+"""How far and how fast records travelled."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, log2
 from statistics import mean, median
 
-from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Record
 
 REACHED = 0.99
@@ -52,58 +50,6 @@ class Journey:
         hops = sorted(count for node, (_, count) in self.arrived.items() if node in self.wanted_by)
         needed = -int(-part * len(self.wanted_by) // 1)
         return float(hops[needed - 1]) if 0 < needed <= len(hops) else (inf if needed else 0.0)
-
-
-class Meter:
-    """Counts for the whole run. Bytes are those of encoded messages with their framing."""
-
-    def __init__(self, nodes: int) -> None:
-        self.sent = [0] * nodes
-        self.messages: Counter[str] = Counter()
-        self.bytes: Counter[str] = Counter()
-        self.full = 0
-        """Records received in full."""
-        self.new = 0
-        """Records that were new where they arrived."""
-        self.new_bytes = 0
-        self.journeys: dict[Cid, Journey] = {}
-        self.stops: dict[int, list[float]] = {}
-        self.connections = 0
-        self.comparisons: Counter[str] = Counter()
-        self.closed: Counter[str] = Counter()
-
-    def message(self, node: int, name: str, size: int) -> None:
-        self.sent[node] += size
-        self.messages[name] += 1
-        self.bytes[name] += size
-
-    def received(self, record: Record) -> None:
-        """A record came in full, known or not."""
-        self.full += 1
-        journey = self.journeys.get(record.id)
-        if journey is not None:
-            journey.full += 1
-
-    def arrived(self, record: Record, node: int, source: int | None, now: float) -> None:
-        """A record is new at a node, and in its store."""
-        self.new += 1
-        self.new_bytes += len(record.block)
-        journey = self.journeys.get(record.id)
-        if journey is not None:
-            hops = 0 if source is None else journey.arrived.get(source, (0.0, 0))[1]
-            journey.arrived[node] = (now, hops + 1)
-
-    def wrote(self, record: Record, node: int, now: float, wanted_by: Collection[int]) -> None:
-        self.journeys[record.id] = Journey(record, node, now, set(wanted_by), {node: (now, 0)})
-
-    def stopped(self, node: int, now: float) -> None:
-        self.stops.setdefault(node, []).append(now)
-
-    def settled(self) -> list[Journey]:
-        """All journeys, without the nodes that were away."""
-        for journey in self.journeys.values():
-            journey.without_stopped(self.stops)
-        return list(self.journeys.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,35 +7,26 @@ delays of a disk, and tells them of connections, messages and time by its own cl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError
 from pkn_protocol.gossip.spreading import TreeSpreading
-from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
+from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Record, Vouch
 from pkn_protocol.sync import effects as e
-from pkn_protocol.sync.facts import (
-    PUBLIC_SCOPE,
-    Horizon,
-    Meeting,
-    RecordFacts,
-    RowChange,
-    RowName,
-    RowsRead,
-    Stored,
-)
 from pkn_protocol.sync.node import SyncNode
-from pkn_protocol.sync.sums import comparison_instant, record_period
-from pkn_protocol.trust.graph import distances
-from pkn_protocol.trust.quotas import Quota, author_quotas, stranger_quota
+from pkn_protocol.sync.sums import comparison_instant
 from pkn_protocol.trust.vouches import standing_vouches
 from pknd.discovery.plan import is_refusal
+from tests.sim import answers
+from tests.sim.horizon import People
+from tests.sim.intake import take_in
 from tests.sim.link import Link
 from tests.sim.network import Connection
 from tests.sim.plan import WALL_START_MS
-from tests.sim.store import Status, Store
+from tests.sim.store import Store
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
@@ -62,12 +53,11 @@ class Node:
         self.up = False
         self.life = 0
         """How often it has begun: what was put off in an earlier life is not done."""
-        self.distances: dict[AuthorId, int] = {}
+        self.people = People(self.author, (), (), {}, max_disk=world.settings.max_disk)
         self._queue: deque[e.Effect] = deque()
         self._busy = False
         self._wake: float | None = None
         self._people_are_due = False
-        self._quotas: dict[AuthorId, Quota] | None = None
         self._sync: SyncNode | None = None
 
     def now(self) -> int:
@@ -86,9 +76,17 @@ class Node:
         self.store.expire(self.now())
         self.store.take_changes()
         self._look_at_people()
+        for author in self.store.authors:
+            self.store.keep_quota(author, self.people.quota(author, len(self.strangers)))
+        self.store.take_changes()
         spreading = TreeSpreading(chance=self.world.random.random)
-        self._sync = SyncNode(self._horizon(), {}, spreading=spreading)
+        self._sync = SyncNode(self.people.horizon(self.store.floors), {}, spreading=spreading)
         self._later(self.world.random.uniform(0, EXPIRE_EVERY_MS), self._expire)
+
+    def fill(self, records: Iterable[Record]) -> None:
+        """These have come in an earlier life."""
+        for record in records:
+            self.store.ingest(record, self.now())
 
     def stop(self) -> None:
         """The process ends; what was on its way to the disk is gone."""
@@ -115,14 +113,7 @@ class Node:
         other = self.world.authors[link.other]
         if other.author not in self.distances:
             self.strangers.add(other.author)
-        meeting = Meeting(
-            device=other.device,
-            author=other.author,
-            outbound=side == 0,
-            transcript=self.world.transcript(connection),
-            pair=self.world.pair(*connection.nodes),
-            device_block=self.world.writers[link.other].written[0].block,
-        )
+        meeting = self.world.meetings.of(connection, side)
         self._do(self.sync.connected(number, meeting, self.now()))
 
     def lost(self, link: Link) -> None:
@@ -150,17 +141,11 @@ class Node:
     def is_full(self, link: Link) -> bool:
         return self._sync is not None and link.up and self._sync.is_full(link.number)
 
-    def count_received(self, blocks: Iterable[bytes]) -> None:
-        for block in blocks:
-            self.world.meter.received(self.world.records[block])
-
-    # What the person does
-
     def write(self, record: Record) -> None:
         """An own record is on disk: tell the machines."""
         self.store.ingest(record, self.now())
         self._committed()
-        self._do(self.sync.published((self.world.facts(record),), self.now()))
+        self._do(self.sync.published((self.world.library.facts(record),), self.now()))
 
     # Effects
 
@@ -229,111 +214,40 @@ class Node:
     def _store(self, effect: e.StoreBatch) -> None:
         store, now, world = self.store, self.now(), self.world
         link = self.links.get(effect.conn)
-        records = [world.records[block] for block in effect.blocks]
-        records.sort(key=lambda r: (r.kind != "device", not r.is_standing, r.time))
-        added: list[Record] = []
-        refused: dict[str, list[Cid]] = {}
-        retractions: list[bytes] = []
-        unknown: list[bytes] = []
-        known: list[Cid] = []
-        for record in records:
-            if record.author not in effect.wanted:
-                refused.setdefault("not wanted", []).append(record.id)
-                continue
-            outcome = store.ingest(record, now)
-            if outcome.status is Status.ADDED:
-                added.append(record)
-                world.meter.arrived(record, self.number, link.other if link else None, world.events.now)
-            elif outcome.status is Status.KNOWN:
-                known.append(record.id)
-            elif outcome.status is Status.REFUSED:
-                refused.setdefault(outcome.reason, []).append(record.id)
-            elif outcome.status is Status.RETRACTED and outcome.by is not None:
-                retractions.append(outcome.by.block)
-            elif outcome.status is Status.UNKNOWN_DEVICE:
-                unknown.append(record.block)
+        taken = take_in(store, [world.library.records[block] for block in effect.blocks], effect.wanted, now)
+        for record in taken.added:
+            world.meter.arrived(record, self.number, link.other if link else None, world.events.now)
         floors = dict(store.floors)
-        for author in {record.author for record in added}:
-            store.keep_quota(author, self._quota(author))
-        held = [record for record in added if store.get(record.author, record.id) is not None]
-        stored = Stored(
-            added=tuple(world.facts(record) for record in held),
-            known=tuple(known),
-            refused={reason: tuple(ids) for reason, ids in refused.items()},
-            retractions=tuple(retractions),
-            unknown=tuple(unknown),
-        )
+        for author in {record.author for record in taken.added}:
+            store.keep_quota(author, self.people.quota(author, len(self.strangers)))
+        stored = taken.told(world.library, store)
         self._committed()
         self._do(self.sync.stored(effect.conn, effect.number, stored, now))
-        if any(isinstance(record.body, Vouch) for record in added):
+        if any(isinstance(record.body, Vouch) for record in taken.added):
             self._people_due()
         elif floors != store.floors:
-            self._do(self.sync.horizon_changed(self._horizon(), self.now()))
+            self._do(self.sync.horizon_changed(self.people.horizon(self.store.floors), self.now()))
         if link is not None:
             link.resume()
 
     def _read_rows(self, effect: e.ReadRows) -> None:
-        query, store = effect.query, self.store
-        refused = _refused(query.refused)
-        table = {}
-        for author, floor in query.authors.items():
-            hashed = b""
-            for period, row in store.rows(author, query.at, floor, refused.get(author, frozenset())):
-                hashed = hashed or query.pair.hash(author)
-                table[(PUBLIC_SCOPE, hashed, period)] = row
-        read = RowsRead(table, store.version, store.uneven(query.authors, query.at))
+        read = answers.rows(self.store, effect.query)
         self._do(self.sync.rows_read(effect.conn, effect.number, read, self.now()))
 
     def _read_ids(self, effect: e.ReadIds) -> None:
-        query, found = effect.query, {}
-        refused = _refused(query.refused)
-        authors = {query.pair.hash(author): author for author in query.authors}
-        for scope, hashed, period in effect.rows:
-            author = authors.get(hashed)
-            if author is None or scope != PUBLIC_SCOPE:
-                continue
-            held = self.store.authors.get(author)
-            floor, without = query.authors[author], refused.get(author, frozenset())
-            found[(scope, hashed, period)] = (
-                [] if held is None else held.ids(period, query.at, floor, without)
-            )
+        found = answers.ids(self.store, effect.query, effect.rows)
         self._do(self.sync.ids_read(effect.conn, effect.number, found, self.now()))
 
     def _read_records(self, effect: e.ReadRecords) -> None:
-        blocks: dict[bytes, None] = {}
-        missing: list[Cid] = []
-        for cid in (*effect.ids, *self._named(effect.named)):
-            record = self.store.answers.get(cid) or self._find(cid)
-            if record is None:
-                missing.append(cid)
-                continue
-            if effect.devices:
-                blocks[self.world.device_block(record.author)] = None
-            blocks[record.block] = None
-        self._do(
-            self.sync.records_read(effect.conn, effect.number, tuple(blocks), tuple(missing), self.now())
-        )
-
-    def _named(self, named: Iterable[tuple[AuthorId, Collection[ShortId]]]) -> Iterable[Cid]:
-        """The ids of records that are named by author and short id: held, or retracted."""
-        for author, shorts in named:
-            for short in shorts:
-                cid = self.world.named.get((author, short))
-                if cid is not None and (cid in self.store.answers or self._find(cid) is not None):
-                    yield cid
+        blocks, missing = answers.records(self.store, self.world.library, effect)
+        self._do(self.sync.records_read(effect.conn, effect.number, blocks, missing, self.now()))
 
     def _look_up(self, effect: e.LookUpShorts) -> None:
-        named = self._named([(effect.author, effect.shorts)])
-        held = frozenset(map(short_id, named))
+        held = answers.held(self.store, self.world.library, effect.author, effect.shorts)
         self._do(self.sync.looked_up(effect.conn, effect.number, held, self.now()))
 
-    def _find(self, cid: Cid) -> Record | None:
-        known = self.world.by_id.get(cid)
-        return None if known is None else self.store.get(known.author, cid)
-
     def _place(self, effect: e.Place) -> None:
-        found = ((cid, self._find(cid)) for cid in effect.ids)
-        places = {cid: RowName(PUBLIC_SCOPE, r.author, record_period(r)) for cid, r in found if r is not None}
+        places = answers.places(self.store, self.world.library, effect.ids)
         self._do(self.sync.placed(effect.conn, effect.number, places, self.now()))
 
     # Time
@@ -360,8 +274,6 @@ class Node:
         self._committed()
         self._later(EXPIRE_EVERY_MS, self._expire)
 
-    # People
-
     def _people_due(self) -> None:
         """Vouches come many at a time: they are looked at together."""
         if not self._people_are_due:
@@ -373,64 +285,23 @@ class Node:
         before = self.distances
         self._look_at_people()
         self.strangers -= self.distances.keys()
-        self.store.lift_floors(self._quota)
+        self.store.lift_floors(lambda author: self.people.quota(author, len(self.strangers)))
         if before != self.distances:
             self.world.overlay.people_changed(self.number)
-        self._do(self.sync.horizon_changed(self._horizon(), self.now()))
+        self._do(self.sync.horizon_changed(self.people.horizon(self.store.floors), self.now()))
 
     def _look_at_people(self) -> None:
         trusted, blocked = self.world.opinions[self.number]
-        self.distances = distances(self.author, trusted, blocked, self.vouches())
-        self._quotas = None
+        vouches = standing_vouches(self.store.vouches, now=self.now())
+        self.people = People(self.author, trusted, blocked, vouches, max_disk=self.world.settings.max_disk)
 
-    def _horizon(self) -> Horizon:
-        _, blocked = self.world.opinions[self.number]
-        return Horizon(self.author, self.distances, blocked, dict(self.store.floors))
-
-    def vouches(self) -> Mapping[AuthorId, frozenset[AuthorId]]:
-        """Who vouches for whom, as far as is known here."""
-        return standing_vouches(self.store.vouches, now=self.now())
-
-    def _quota(self, author: AuthorId) -> Quota | None:
-        if author == self.author:
-            return None
-        if self._quotas is None:
-            trusted, blocked = self.world.opinions[self.number]
-            self._quotas = author_quotas(
-                self.author, trusted, blocked, self.vouches(), max_disk=self.world.settings.max_disk
-            )
-        if author in self._quotas:
-            return self._quotas[author]
-        return stranger_quota(len(self.strangers), max_disk=self.world.settings.max_disk)
+    @property
+    def distances(self) -> Mapping[AuthorId, int]:
+        """Who is within the horizon, as far as is known here, and how far away."""
+        return self.people.distances
 
     def _committed(self) -> None:
         """Tell the machines which rows a commit has changed, before anything else is said of it."""
-        changes = self.store.take_changes()
+        changes = answers.changes(self.store, comparison_instant(self.now()))
         if changes and self._sync is not None:
-            at = comparison_instant(self.now())
-            told = [
-                RowChange(
-                    RowName(PUBLIC_SCOPE, author, period), old, new, self.store.is_even(author, period, at)
-                )
-                for author, period, old, new in changes
-            ]
-            self._sync.rows_changed(told, self.store.version)
-
-
-def _refused(rows: Mapping[RowName, frozenset[Cid]]) -> dict[AuthorId, frozenset[Cid]]:
-    """What a peer refused, by author."""
-    found: dict[AuthorId, frozenset[Cid]] = {}
-    for name, ids in rows.items():
-        found[name.author] = found.get(name.author, frozenset()) | ids
-    return found
-
-
-def facts_of(record: Record) -> RecordFacts:
-    return RecordFacts(
-        id=record.id,
-        author=record.author,
-        scope=PUBLIC_SCOPE,
-        time=record.time,
-        standing=record.is_standing,
-        block=record.block,
-    )
+            self._sync.rows_changed(changes, self.store.version)

@@ -56,8 +56,8 @@ class Overlay:
         near = world.nodes[node].distances
         met = world.plan.ties.met.get(node, frozenset())
         self._do(node, view.wanted(near.keys() - {world.authors[node].author}, now))
-        for other in sorted({*map(world.number_of.__getitem__, near), *met} - {node}):
-            self._do(node, view.candidate(self._candidate(node, other), now))
+        known = sorted({*map(world.number_of.__getitem__, near), *met} - {node})
+        self._do(node, view.candidates([self._candidate(node, other) for other in known], now))
 
     def ended(self, node: int, other: int, *, refused: bool) -> None:
         """A connection is gone; `refused`: one of the two sent the other away."""

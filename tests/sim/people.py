@@ -71,7 +71,9 @@ class Author:
 
 class Texts:
     """Made-up notes with the sizes of real ones: 60 to 250 distinct stems in the sketch, as texts of one to
-    five pages have. Few sketches serve for all notes, since making one costs more than signing."""
+    five pages have. Their records take 650 to 1,030 bytes, 830 in the mean; those of the demo's gardens,
+    whose texts are short, take 670 to 780 with what says where their contents are. Few sketches serve for all
+    notes, since making one costs more than signing."""
 
     def __init__(self, random: Random) -> None:
         self._sketches = [

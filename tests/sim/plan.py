@@ -59,7 +59,8 @@ class Restart:
 class Plan:
     """`history`: by node, the times (ms before the start) of the notes it has at the beginning, oldest first.
     `begins`: when a node's process first begins, ms; `acquainted`: who then has the standing records of all
-    within their horizon. `clocks`: by node, how far ahead its clock is, ms."""
+    within their horizon, `in_step` what else was written before the run too. `clocks`: by node, how far
+    ahead its clock is, ms."""
 
     ties: Ties
     history: Sequence[Sequence[int]]
@@ -68,6 +69,7 @@ class Plan:
     restarts: list[Restart]
     begins: Sequence[float]
     acquainted: frozenset[int]
+    in_step: frozenset[int]
     clocks: Sequence[int]
     sides: list[dict[int, int]] = field(default_factory=list)
 
@@ -79,6 +81,7 @@ def make_plan(settings: Settings, random: Random) -> Plan:
     prolific = frozenset(random.sample(ordinary, round(settings.prolific * count)))
     newcomers = frozenset(random.sample(ordinary, round(settings.newcomers * count)))
     acquainted = frozenset(random.sample(range(count), round(settings.acquainted * count))) - newcomers
+    in_step = frozenset(random.sample(sorted(acquainted), round(settings.in_step * len(acquainted))))
     live_ms = settings.minutes * MINUTE_MS
     begins = [
         random.uniform(0.4, 0.7) * live_ms if node in newcomers else random.uniform(0, MINUTE_MS)
@@ -110,6 +113,7 @@ def make_plan(settings: Settings, random: Random) -> Plan:
         restarts=sorted(restarts, key=lambda restart: (restart.when, restart.node)),
         begins=begins,
         acquainted=acquainted,
+        in_step=in_step,
         clocks=[random.randint(-limit, limit) for _ in range(count)],
         sides=[_sides(count, partition.parts, random) for partition in settings.partitions],
     )

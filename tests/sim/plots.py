@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.sim.measure import Journey, Meter, rounds_limit
+from tests.sim.measure import Journey, rounds_limit
+from tests.sim.meter import Meter
 
 _CURVES = 200
 

@@ -11,6 +11,7 @@ from pkn_protocol.records.ids import cid_text
 from tests.sim.measure import Spread, receptions, rounds_limit, spread
 from tests.sim.oracle import Verdict
 from tests.sim.settings import MINUTE_MS
+from tests.sim.traffic import traffic
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
@@ -33,9 +34,9 @@ def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
         "wrong": [_shown(world, verdict) for verdict in wrong[:_MOST_SHOWN]],
         "virtual_minutes": round(world.events.now / MINUTE_MS, 1),
         "records": {
-            "written": len(world.by_id),
+            "written": len(world.library.by_id),
             "during_the_run": len(meter.journeys),
-            "mean_bytes": round(sum(map(len, world.records)) / len(world.records)),
+            "mean_bytes": round(sum(map(len, world.library.records)) / len(world.library.records)),
             "held_mean": round(
                 sum(len(ids) for node in world.nodes for ids in node.store.ids().values()) / nodes, 1
             ),
@@ -57,7 +58,10 @@ def report(world: Simulation, wrong: Sequence[Verdict]) -> dict[str, Any]:
                 name: round(size / max(1, meter.new_bytes), 4) for name, size in meter.bytes.most_common()
             },
         },
+        "traffic": traffic(meter),
         "receptions": {
+            "first": {way: round(count / max(1, meter.new), 4) for way, count in meter.first.items()},
+            "again": {way: round(count / max(1, meter.new), 4) for way, count in meter.again.items()},
             "all": round(meter.full / max(1, meter.new), 4),
             "written_during_the_run": round(receptions(meter.journeys.values()), 4),
             "written_after_two_minutes": round(
@@ -119,7 +123,7 @@ def _shown(world: Simulation, verdict: Verdict) -> dict[str, Any]:
         return {
             str(author): {
                 "count": len(found),
-                "some": [f"{world.by_id[cid].kind} {cid_text(cid)}" for cid in sorted(found)[:2]],
+                "some": [f"{world.library.by_id[cid].kind} {cid_text(cid)}" for cid in sorted(found)[:2]],
             }
             for author, found in list(ids.items())[:_MOST_SHOWN]
         }

@@ -41,8 +41,9 @@ class Settings:
     lead anywhere, vouches for at most `vouches` of those, and trusts all `hubs`, who vouch for nobody. A node
     looks for `neighbours` and takes twice as many. `acquainted`: the part of the nodes that begin with the
     standing records of all within their horizon, as after earlier meetings; the others find out whom there
-    is. `strangers`: the part of the nodes that somebody unknown is connected to by hand; `newcomers`: the
-    part that begins with an empty store in the middle of the run.
+    is. `in_step`: of the acquainted, the part that has all else that its quotas admit too. `strangers`: the
+    part of the nodes that somebody unknown is connected to by hand; `newcomers`: the part that begins with an
+    empty store in the middle of the run.
 
     Records: each writes `before` before the run (newcomers too) and `live` during its first `minutes`, hubs
     `hub_live`; a part `retracted`, `expiring`, `versions` of items is taken back, short-lived, or replaced.
@@ -66,6 +67,7 @@ class Settings:
     hubs: int = 2
     neighbours: int = 8
     acquainted: float = 0.8
+    in_step: float = 0.0
     strangers: float = 0.05
     newcomers: float = 0.03
     before: int = 8

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
 from heapq import heappop, heappush
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
@@ -18,17 +17,11 @@ from pkn_protocol.sync.rows import RowSum
 from pkn_protocol.sync.sums import (
     REFUSED_AHEAD_MS,
     STANDING_PERIOD,
-    PeriodSum,
-    counts_at,
     period_of,
     record_period,
-    sum_of,
 )
 from pkn_protocol.trust.quotas import Entry, Quota, floor_of
-from tests.sim.plan import WALL_START_MS
-
-Floor = tuple[int, Cid]
-NOTHING = PeriodSum()
+from tests.sim.held import Floor, Held
 
 
 class Status(Enum):
@@ -47,60 +40,6 @@ class Outcome:
     reason: str = ""
     removed: tuple[Record, ...] = ()
     by: Record | None = None
-
-
-class Held:
-    """What is held of one author. `sums` by period, over all that is held; `odd` by period, those that may
-    not count at an instant, since they expire or were written lately."""
-
-    __slots__ = ("bytes", "odd", "records", "sums")
-
-    def __init__(self) -> None:
-        self.records: dict[Cid, Record] = {}
-        self.sums: dict[int, PeriodSum] = {}
-        self.odd: dict[int, list[Record]] = {}
-        self.bytes = 0
-
-    def add(self, record: Record, period: int) -> None:
-        self.records[record.id] = record
-        self.sums[period] = _with(self.sums.get(period, NOTHING), record.id)
-        if record.expires is not None or record.time > WALL_START_MS:
-            self.odd.setdefault(period, []).append(record)
-        if period != STANDING_PERIOD:
-            self.bytes += len(record.block)
-
-    def remove(self, record: Record, period: int) -> None:
-        del self.records[record.id]
-        self.sums[period] = _without(self.sums[period], record.id)
-        if not self.sums[period].count:
-            del self.sums[period]
-        if record in self.odd.get(period, ()):
-            self.odd[period].remove(record)
-        if period != STANDING_PERIOD:
-            self.bytes -= len(record.block)
-
-    def total(self, period: int, at: int, refused: frozenset[Cid] = frozenset()) -> PeriodSum:
-        """The sum of a period at an instant, without what a peer refused."""
-        total = self.sums.get(period, NOTHING)
-        for record in self.odd.get(period, ()):
-            if not counts_at(record.time, record.expires, at) and record.id not in refused:
-                total = _without(total, record.id)
-        for cid in refused & self.records.keys():
-            if record_period(self.records[cid]) == period:
-                total = _without(total, cid)
-        return total
-
-    def ids(self, period: int, at: int, floor: Floor | None, refused: frozenset[Cid]) -> list[Cid]:
-        """The ids of a period at an instant from a floor on, newest first."""
-        found = [
-            (record.time, record.id)
-            for record in self.records.values()
-            if record_period(record) == period
-            and counts_at(record.time, record.expires, at)
-            and (floor is None or period == STANDING_PERIOD or (record.time, record.id) >= floor)
-            and record.id not in refused
-        ]
-        return [cid for _, cid in sorted(found, reverse=True)]
 
 
 class Store:
@@ -246,15 +185,12 @@ class Store:
     def row(self, author: AuthorId, period: int) -> RowSum | None:
         """Count and digest of a row with all its records; None where it has none."""
         held = self.authors.get(author)
-        total = None if held is None else held.sums.get(period)
-        return None if total is None else (total.count, digest_of(total))
+        return None if held is None else held.row(period)
 
     def is_even(self, author: AuthorId, period: int, at: int) -> bool:
         """Whether all records of a row count at an instant."""
         held = self.authors.get(author)
-        return held is None or all(
-            counts_at(record.time, record.expires, at) for record in held.odd.get(period, ())
-        )
+        return held is None or held.is_even(period, at)
 
     def uneven(self, authors: Iterable[AuthorId], at: int) -> frozenset[AuthorId]:
         """Those with a row of which not all records count at an instant."""
@@ -262,7 +198,7 @@ class Store:
             author
             for author in authors
             if (held := self.authors.get(author)) is not None
-            and not all(self.is_even(author, period, at) for period in held.odd)
+            and not all(held.is_even(period, at) for period in held.odd)
         )
 
     def rows(
@@ -276,12 +212,9 @@ class Store:
         for period in held.sums:
             if cut is not None and STANDING_PERIOD < period < cut:
                 continue
-            if period == cut:
-                total = sum_of(held.ids(period, at, floor, refused))
-            else:
-                total = held.total(period, at, refused)
-            if total.count:
-                yield period, (total.count, digest_of(total))
+            row = held.row_at(period, at, floor if period == cut else None, refused)
+            if row is not None:
+                yield period, row
 
     def take_changes(self) -> list[tuple[AuthorId, int, RowSum | None, RowSum | None]]:
         """Author, period, the row before and now, of rows that changed: one commit."""
@@ -303,19 +236,3 @@ class Store:
     def ids(self) -> Mapping[AuthorId, frozenset[Cid]]:
         """All that is held, by author."""
         return {author: frozenset(held.records) for author, held in self.authors.items() if held.records}
-
-
-# The same sums come up at every node that holds the same records: one object serves all of them.
-@lru_cache(maxsize=1 << 17)
-def _with(total: PeriodSum, cid: Cid) -> PeriodSum:
-    return total.with_id(cid)
-
-
-@lru_cache(maxsize=1 << 15)
-def _without(total: PeriodSum, cid: Cid) -> PeriodSum:
-    return total.without_id(cid)
-
-
-@lru_cache(maxsize=1 << 17)
-def digest_of(total: PeriodSum) -> bytes:
-    return total.digest()

@@ -100,3 +100,10 @@ def test_wrong_usage_is_told(wrong: str, capsys: pytest.CaptureFixture[str]) -> 
         main(wrong.split())
     assert exit_.value.code == 2
     assert wrong.split()[0] in capsys.readouterr().err
+
+
+def test_an_established_network_begins_with_all_that_it_should_hold() -> None:
+    quiet = Settings(nodes=16, hubs=0, minutes=1.0, live=0, hub_live=0, churn=0, strangers=0, newcomers=0)
+    established = Simulation(replace(quiet, acquainted=1.0, in_step=1.0))
+    assert established.run()["right"]
+    assert established.meter.new == 0

@@ -15,11 +15,13 @@ _JOINED_MS = 150 * 24 * 3_600_000
 
 
 class Writer:
-    """One person's records, all in `written`; `clock`: how far ahead this person's clock is, ms."""
+    """One person's records, all in `written`, the first `before` of them from before the run;
+    `clock`: how far ahead this person's clock is, ms."""
 
     def __init__(self, author: Author, texts: Texts, random: Random, clock: int) -> None:
         self.author = author
         self.written: list[Record] = []
+        self.before = 0
         self._texts = texts
         self._random = random
         self._clock = clock
@@ -33,6 +35,7 @@ class Writer:
         self.written += [self.author.vouch(person.author, joined + 2) for person in vouched]
         for ago in history:
             self._note(WALL_START_MS + self._clock - ago, alike=alike)
+        self.before = len(self.written)
 
     def act(self, act: Act, now: float) -> Record | None:
         """Write what the plan says, `now` in ms since the run began; None where that needs a note that is not

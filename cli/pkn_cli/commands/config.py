@@ -7,6 +7,7 @@ import click
 from pkn_cli.client import JsonObject, path_of
 from pkn_cli.command import DefaultGroup, command
 from pkn_cli.context import App
+from pkn_cli.failures import NotRunning
 from pkn_cli.output.foreign import harmless
 from pkn_cli.output.tables import print_table
 from pkn_cli.output.terminal import clip, columns
@@ -20,7 +21,10 @@ _VALUE_COLUMNS = 24
 
 @click.group("config", cls=DefaultGroup, default="list")
 def config() -> None:
-    """Show and change settings."""
+    """Show and change settings.
+
+    Where no daemon runs, those in its file.
+    """
 
 
 @command(
@@ -30,7 +34,7 @@ def config() -> None:
 )
 def list_settings(app: App) -> None:
     """List all settings."""
-    reply = app.client.get(path_of("config"))
+    reply, _ = _ask(app, "list")
     if app.json:
         app.print_json(reply)
         return
@@ -53,7 +57,7 @@ def list_settings(app: App) -> None:
 @click.argument("key")
 def get_setting(app: App, key: str) -> None:
     """Show one setting."""
-    reply = app.client.get(path_of("config", key))
+    reply, _ = _ask(app, "get", key)
     if app.json:
         app.print_json(reply)
     else:
@@ -65,23 +69,36 @@ def get_setting(app: App, key: str) -> None:
 @click.argument("value")
 def set_setting(app: App, key: str, value: str) -> None:
     """Change a setting."""
-    _show_changed(app, app.client.ask("PUT", path_of("config", key), body=to_json(SettingRequest(value))))
+    _show_changed(app, *_ask(app, "set", key, value))
 
 
 @command("unset", prints="the setting as it is now.", examples=["pkn config unset default_audience"])
 @click.argument("key")
 def unset_setting(app: App, key: str) -> None:
     """Put a setting back to its default."""
-    _show_changed(app, app.client.ask("DELETE", path_of("config", key)))
+    _show_changed(app, *_ask(app, "unset", key))
 
 
-def _show_changed(app: App, reply: JsonObject) -> None:
+def _ask(app: App, act: str, *words: str) -> tuple[JsonObject, bool]:
+    """The answer of the daemon, or where none runs of the file itself; and whether one runs."""
+    key = words[:1]
+    body = to_json(SettingRequest(words[1])) if act == "set" else None
+    try:
+        method = {"set": "PUT", "unset": "DELETE"}.get(act, "GET")
+        return app.client.ask(method, path_of("config", *key), body=body), True
+    except NotRunning:
+        from pkn_cli.offline import settings_offline
+
+        return settings_offline(app, act, *words), False
+
+
+def _show_changed(app: App, reply: JsonObject, running: bool) -> None:
     if app.json:
         app.print_json(reply)
         return
     setting = read(Setting, reply)
     app.say(f"{harmless(setting.key)} = {harmless(setting.value)}")
-    if setting.needs_restart:
+    if setting.needs_restart and running:
         app.note(f"it counts from the next start on: {app.typed('down')}, then {app.typed('up')}")
 
 

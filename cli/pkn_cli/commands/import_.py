@@ -42,7 +42,8 @@ def import_paths(
 ) -> None:
     """Import files and whole folders.
 
-    Markdown with its front matter (title, tags, lang, audience), other texts, and any other file. Run it
+    Markdown with its front matter (title, tags, lang, audience), other texts, web addresses that were saved
+    as files (.url, .webloc), which become bookmarks, and any other file. Run it
     again whenever you like: unchanged files are left alone, changed ones become the next version, and so do
     those that link to what has become an item since. Without --to and without front matter that says it, a
     file goes to those for whom it was imported before, else to the setting default_audience. An item's

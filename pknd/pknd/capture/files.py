@@ -18,6 +18,7 @@ from pknd.capture.front_matter import read_front_matter, stated_audience
 from pknd.capture.html import title_and_text
 from pknd.capture.markdown import capture_markdown
 from pknd.capture.media import HEAD_BYTES, PLAIN_BYTES, is_text, may_be_text, media_type, rough_text
+from pknd.capture.shortcuts import address_in
 
 # A first line that is longer is the beginning of a text, not its title.
 _TITLE_CHARS = 120
@@ -46,6 +47,8 @@ def capture_file(path: Path) -> Captured:
         try:
             head = file.read(HEAD_BYTES)
             whole = len(head) >= about.st_size
+            if whole and (address := address_in(path.name, head)) is not None:
+                return _capture_address(path, address)
             if is_text(head, whole=whole):
                 rest = (
                     b"" if whole else file.read(max(REFERENCE_ABOVE_BYTES, ANALYSED_TEXT_BYTES) - len(head))
@@ -56,6 +59,18 @@ def capture_file(path: Path) -> Captured:
         except OSError as error:
             raise CaptureError("unreadable", f"{shown(path)} cannot be read: {error.strerror}") from error
     return _in_place(path, head, about.st_size)
+
+
+def _capture_address(path: Path, address: str) -> Captured:
+    return Captured(
+        kind=ItemKind.BOOKMARK,
+        title=stem_of(path),
+        media_type="text/markdown",
+        text="",
+        excerpt="\n" + address,
+        name=file_name(path),
+        url=address,
+    )
 
 
 def _capture_text(path: Path, data: bytes, size: int) -> Captured:

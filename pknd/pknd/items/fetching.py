@@ -21,6 +21,7 @@ from pknd.items.download import Download
 from pknd.people.view import PeopleView
 from pknd.store.blocks import bytes_used, is_complete, missing_payloads
 from pknd.store.records import Held, get_row
+from pknd.store.spoiled import let_go_of_spoiled
 from pknd.sync.link import PeerLink
 
 BACKGROUND_BYTES = 64 * 1024
@@ -200,7 +201,10 @@ class Fetcher:
         return False
 
     async def _background(self) -> None:
-        view = self._view()
+        view, files = self._view(), self._env.store.files
+        if files.spoiled:
+            # Those of own items only when somebody wants them: perhaps nobody else has them.
+            await self._env.store.write(lambda db: let_go_of_spoiled(db, files, unless_of=view.me))
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
         tried = set(self._invalid)
         while True:

@@ -65,10 +65,10 @@ def audience_of(asked: str | None, in_text: str | None, default: str) -> str:
     Raises:
         DomainError: an audience that does not exist.
     """
-    for name in (asked, in_text):
+    for name, code in ((asked, ErrorCode.BAD_REQUEST), (in_text, ErrorCode.NOT_CAPTURED)):
         if name is not None and name not in AUDIENCES:
             raise DomainError(
-                ErrorCode.BAD_REQUEST,
+                code,
                 f"there is no audience {name!r}",
                 "use trusted, public or private",
             )

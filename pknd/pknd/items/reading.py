@@ -15,10 +15,12 @@ from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.content import opened
-from pknd.items.fetching import Fetcher
+from pknd.items.fetching import Fetcher, Fetching
 from pknd.items.references import find_item
 from pknd.store.blocks import OriginalChanged, get_block, let_go_of_lost_originals, lost_original
+from pknd.store.files import BlockFiles
 from pknd.store.records import Held
+from pknd.store.spoiled import let_go_of_spoiled
 
 _PUT_BACK = "put the file back, or import it as it is now"
 _TELL_EVERY_S = 0.1
@@ -40,6 +42,7 @@ class Contents:
             DomainError: as `fetch`.
         """
         await self._look_at_original(held)
+        await self._let_go_of_spoiled(held)
         return await self._fetcher.fetch(held, timeout_s)
 
     async def payload(
@@ -66,6 +69,7 @@ class Contents:
         up; then the fetch goes on."""
         held, item, payload = await self._item(ref)
         await self._look_at_original(held)
+        await self._let_go_of_spoiled(held)
         deadline = self._env.monotonic() + timeout_s
         async with self._fetcher.following(held) as fetching:
             if fetching is None:
@@ -98,6 +102,14 @@ class Contents:
             await self._env.store.write(lambda db: let_go_of_lost_originals(db, held.rowid))
         return lost
 
+    async def _let_go_of_spoiled(self, held: Held) -> bool:
+        """What was found lost or spoiled of a content is to come from others, where there are any; whether
+        there was something."""
+        files = self._env.store.files
+        if not files.spoiled or not self._is_anybody_online():
+            return False
+        return bool(await self._env.store.write(lambda db: let_go_of_spoiled(db, files, record=held.rowid)))
+
     async def _item(self, ref: str) -> tuple[Held, Item, Payload]:
         held = await self._env.store.read(lambda db: find_item(db, ref))
         item = held.record.body
@@ -112,40 +124,52 @@ class Contents:
         files = self._env.store.files
         step = BLOCK_BYTES if payload.key is None else SEALED_CHUNK_BYTES
         begin, end = first // step, max(first // step + 1, -(-last // step))
-        async with self._fetcher.following(held) as fetching:
-            try:
-                walk = PayloadWalk(payload, first=begin * BLOCK_BYTES, last=end * BLOCK_BYTES)
-                while (wanted := walk.wanted) is not None:
-                    over = fetching is None or fetching.is_over
-                    count = 0 if fetching is None else fetching.download.changes.count
-                    number = wanted.offset // BLOCK_BYTES
-                    block = await asyncio.to_thread(
-                        self._env.store.read_now, lambda db, cid=wanted.cid: get_block(db, files, cid)
-                    )
-                    if block is None:
-                        if fetching is not None and not over:
-                            fetching.download.read_at(wanted.offset)
-                            await fetching.changed(count)
-                            continue
-                        if fetching is not None:
-                            fetching.result()
-                        raise _unreachable(lost)
-                    check_length(wanted, len(block))
-                    if wanted.level:
-                        walk.chunks_below(block)
-                        continue
-                    walk.pass_over()
-                    text = await asyncio.to_thread(opened, payload, number, block)
-                    yield text[max(0, first - number * step) : last - number * step]
-            except OriginalChanged as error:
-                raise DomainError("original-changed", str(error), _PUT_BACK) from error
-            except BadManifest as error:
-                raise DomainError(
-                    ErrorCode.UNREACHABLE, "its author has described the content wrongly"
-                ) from error
+        try:
+            walk = PayloadWalk(payload, first=begin * BLOCK_BYTES, last=end * BLOCK_BYTES)
+            while walk.wanted is not None:
+                async with self._fetcher.following(held) as fetching:
+                    async for number, block in self._blocks(walk, files, fetching):
+                        text = await asyncio.to_thread(opened, payload, number, block)
+                        yield text[max(0, first - number * step) : last - number * step]
+                    if fetching is not None and fetching.is_over:
+                        fetching.result()
+                if walk.wanted is not None and not await self._let_go_of_spoiled(held):
+                    raise _unreachable(lost, spoiled=walk.wanted.cid in files.spoiled)
+        except OriginalChanged as error:
+            raise DomainError("original-changed", str(error), _PUT_BACK) from error
+        except BadManifest as error:
+            raise DomainError(
+                ErrorCode.UNREACHABLE, "its author has described the content wrongly"
+            ) from error
+
+    async def _blocks(
+        self, walk: PayloadWalk, files: BlockFiles, fetching: Fetching | None
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
+        """The chunks of a walk with their numbers, up to one that is not here and does not come."""
+        while (wanted := walk.wanted) is not None:
+            over = fetching is None or fetching.is_over
+            count = 0 if fetching is None else fetching.download.changes.count
+            block = await asyncio.to_thread(
+                self._env.store.read_now, lambda db, cid=wanted.cid: get_block(db, files, cid)
+            )
+            if block is None:
+                if fetching is None or over:
+                    return
+                fetching.download.read_at(wanted.offset)
+                await fetching.changed(count)
+                continue
+            check_length(wanted, len(block))
+            if wanted.level:
+                walk.chunks_below(block)
+                continue
+            walk.pass_over()
+            yield wanted.offset // BLOCK_BYTES, block
 
 
-def _unreachable(lost: OriginalChanged | None) -> DomainError:
+def _unreachable(lost: OriginalChanged | None, *, spoiled: bool = False) -> DomainError:
+    if spoiled:
+        problem = "this disk has spoiled a part of the content, and nobody who is online now holds it"
+        return DomainError(ErrorCode.UNREACHABLE, problem, "try again when somebody who has it is connected")
     if lost is not None:
         problem = f"{lost}, and nobody who is online now holds it as it was"
         return DomainError("original-changed", problem, _PUT_BACK)

@@ -18,6 +18,8 @@ from pknd.store.blocks import OriginalChanged, get_block, is_complete, lost_orig
 
 BATCH = 200
 _RESTORE = "restore it from a backup or a peer"
+SPOILED = "a part of its content is lost or spoiled"
+_FETCH = "pkn get fetches it from others who have it; a backup may have it as well"
 _PUT_BACK = "put it back, or import it as it is now; pkn get looks for a copy at others'"
 
 
@@ -58,7 +60,7 @@ class Verifier:
                         continue
                     problem = str(lost)
                 if problem is not None:
-                    hint = _RESTORE if lost is None else _PUT_BACK
+                    hint = _PUT_BACK if lost is not None else _FETCH if problem == SPOILED else _RESTORE
                     bad.append(BadThing(cid_text(cid), title, problem, hint))
             return payloads, gone, bad
 
@@ -85,7 +87,7 @@ class Verifier:
             while (wanted := walk.wanted) is not None:
                 held = get_block(db, self._env.store.files, wanted.cid)
                 if held is None:
-                    return "a block of its content is missing", item.title, 1
+                    return SPOILED, item.title, 1
                 walk.receive(held)
         except (OriginalChanged, BadManifest, ValueError) as error:
             return str(error), item.title, 1

@@ -11,18 +11,34 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pkn_protocol.number_sets import are_among, distinct
 from pkn_protocol.records.model import Item, Record
-from pkn_protocol.search.documents import terms_of, without_sketch
-from pkn_protocol.text.sketch import Sketch
-from pkn_protocol.text.sketches import decode_sketches
+from pkn_protocol.search.documents import length_of, tag_stems, terms_of, without_sketch
+from pkn_protocol.text.sketch import BadSketch, Sketch
+from pkn_protocol.text.sketches import Entries, decode_sketches
 from pknd.search import recent, runs
-from pknd.search.postings import Codes, Terms, Words, are_public, documents_of, postings_of
+from pknd.search.postings import (
+    Codes,
+    Postings,
+    Sketched,
+    Terms,
+    Words,
+    are_public,
+    documents_of,
+    joined,
+    postings_of,
+    postings_of_sketches,
+)
 from pknd.store.doubted import doubted_among
 from pknd.store.rows import insert_rows, select_in
+
+_Head: TypeAlias = tuple[int, int, bool, str]
+"""A row of `document`: number, length in stems, whether it is public, language tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +61,63 @@ def add_document(
 def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> None:
     """Make many records findable, in the caller's transaction; by their sketches where they are believed."""
     doubted = doubted_among(db, {one.record.author for one in documents})
-    sketches = _sketches(documents)
-    found = [
-        (one, terms_of(without_sketch(one.record)))
-        if one.record.author in doubted
-        else (one, terms_of(one.record, sketches.get(one.rowid, one.sketch)))
-        for one in documents
-    ]
-    add_terms(
-        db,
-        [Terms(one.rowid, terms.classes, terms.length, one.public) for one, terms in found],
-        [getattr(one.record.body, "lang", None) or "" for one in documents],
-    )
+    # Those that are not at hand are decoded together, which is quicker than one by one.
+    undecoded = [one for one in documents if one.sketch is None and one.record.author not in doubted]
+    sketched, decoded = _sketched(undecoded)
+    by_sketch = {one.doc: one for one in sketched if one is not None}
+    heads: list[_Head] = []
+    others: list[Terms] = []
+    for one in documents:
+        lang = getattr(one.record.body, "lang", None) or ""
+        found = by_sketch.get(one.rowid)
+        if found is not None:
+            heads.append((one.rowid, found.length, one.public, lang))
+            continue
+        if one.record.author in doubted:
+            terms = terms_of(without_sketch(one.record))
+        else:
+            terms = terms_of(one.record, one.sketch)
+        others.append(Terms(one.rowid, terms.classes, terms.length, one.public))
+        heads.append((one.rowid, terms.length, one.public, lang))
+    _add(db, heads, joined([postings_of_sketches(sketched, decoded), postings_of(others)]))
 
 
-def _sketches(documents: Sequence[NewDocument]) -> dict[int, Sketch]:
-    """Those by row that are not at hand; decoded together, which is quicker than one by one."""
-    lacking = [
-        (one.rowid, one.record.body.sketch)
+def _sketched(documents: Sequence[NewDocument]) -> tuple[list[Sketched | None], Entries]:
+    """Those documents that are found by their sketch; None: its bytes are none, or hold no stem."""
+    held = [
+        (one, one.record.body)
         for one in documents
-        if one.sketch is None and isinstance(one.record.body, Item) and one.record.body.sketch is not None
+        if isinstance(one.record.body, Item) and one.record.body.sketch is not None
     ]
-    decoded = decode_sketches([blob for _, blob in lacking])
-    return {
-        rowid: sketch
-        for (rowid, _), sketch in zip(lacking, decoded, strict=True)
-        if isinstance(sketch, Sketch)
-    }
+    decoded = decode_sketches([item.sketch or b"" for _, item in held])
+    found: list[Sketched | None] = []
+    for (one, item), length in zip(held, decoded.lengths, strict=True):
+        if isinstance(length, BadSketch) or length == 0:
+            found.append(None)
+        else:
+            extra = tag_stems(item)
+            found.append(Sketched(one.rowid, length_of(length, extra), one.public, extra))
+    return found, decoded.entries
 
 
 def add_terms(db: sqlite3.Connection, documents: Sequence[Terms], langs: Sequence[str]) -> None:
     """Make documents findable by their terms; `langs` are their language tags."""
-    if not documents:
+    heads = [(one.doc, one.length, one.public, lang) for one, lang in zip(documents, langs, strict=True)]
+    _add(db, heads, postings_of(documents))
+
+
+def _add(db: sqlite3.Connection, heads: Sequence[_Head], postings: Postings) -> None:
+    if not heads:
         return
-    _clear(db, [one.doc for one in documents])
-    insert_rows(
-        db,
-        "INSERT INTO document (doc, length, public, lang)",
-        4,
-        [(one.doc, one.length, one.public, lang) for one, lang in zip(documents, langs, strict=True)],
-    )
+    _clear(db, [doc for doc, *_ in heads])
+    insert_rows(db, "INSERT INTO document (doc, length, public, lang)", 4, heads)
     changes: dict[tuple[bool, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for one, lang in zip(documents, langs, strict=True):
-        count, length = changes[(one.public, lang)]
-        changes[(one.public, lang)] = count + 1, length + one.length
+    for _, size, public, lang in heads:
+        count, length = changes[(public, lang)]
+        changes[(public, lang)] = count + 1, length + size
     for (public, lang), (count, length) in changes.items():
         _change_total(db, public, lang, count, length)
-    recent.put(db, postings_of(documents))
+    recent.put(db, postings)
 
 
 def remove_document(db: sqlite3.Connection, rowid: int) -> None:
@@ -194,8 +220,8 @@ class IndexReader:
         ]
         if not found:
             return np.zeros(0, np.uint32)
-        docs = np.unique(np.concatenate(found))
-        return docs[~np.isin(docs, list(self.forgotten))]
+        docs = distinct(np.concatenate(found))
+        return docs[~are_among(docs, np.array(list(self.forgotten), np.uint32))]
 
     def counts(self, stems: Words) -> NDArray[np.int64]:
         """How many documents have each of many stems, which ascend; those that are no more count still."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkn_protocol.text.sketch import length_code
+from pkn_protocol.text.sketches import Entries
 
 Words: TypeAlias = NDArray[np.uint32]
 Codes: TypeAlias = NDArray[np.uint8]
@@ -60,6 +61,53 @@ class Postings:
         return Postings(self.stems[kept], self.entries[kept], self.codes[kept])
 
 
+@dataclass(frozen=True, slots=True)
+class Sketched:
+    """A document that is found by a decoded sketch and a few `extra` stems, which count once each."""
+
+    doc: int
+    length: int
+    public: bool
+    extra: Sequence[int] = ()
+
+
+def postings_of_sketches(documents: Sequence[Sketched | None], decoded: Entries) -> Postings:
+    """The postings of documents by the place of their sketches; None: this one is left out.
+
+    Raises:
+        ValueError: a document beyond what an entry can name.
+    """
+    lows = np.array([0 if one is None else _low(one.doc, public=one.public) for one in documents], np.uint32)
+    codes = np.array([0 if one is None else length_code(one.length) for one in documents], np.uint8)
+    kept = np.array([one is not None for one in documents], np.bool_)[decoded.owners]
+    owners = decoded.owners[kept]
+    found = Postings(
+        decoded.stems[kept], lows[owners] | decoded.classes[kept].astype(np.uint32), codes[owners]
+    )
+    added = [(stem, at) for at, one in enumerate(documents) if one is not None for stem in one.extra]
+    if not added:
+        return ordered(found)
+    places = np.array([at for _, at in added], np.intp)
+    extra = Postings(np.array([stem for stem, _ in added], np.uint32), lows[places], codes[places])
+    # Of a stem that is in both, or twice among the extra ones, the highest class is the last.
+    both = ordered(
+        Postings(
+            np.concatenate([found.stems, extra.stems]),
+            np.concatenate([found.entries, extra.entries]),
+            np.concatenate([found.codes, extra.codes]),
+        )
+    )
+    names = both.stems.astype(np.uint64) << np.uint64(32) | both.docs
+    return both.where(np.append(names[1:] != names[:-1], True))
+
+
+def _low(doc: int, *, public: bool) -> int:
+    """What all entries of a document begin with."""
+    if not 0 <= doc <= MOST_DOCUMENT:
+        raise ValueError(f"document {doc} is beyond what postings can name")
+    return doc << _DOC_SHIFT | (_PUBLIC if public else 0)
+
+
 def postings_of(documents: Sequence[Terms]) -> Postings:
     """The postings of documents.
 
@@ -71,9 +119,7 @@ def postings_of(documents: Sequence[Terms]) -> Postings:
     sizes: list[int] = []
     codes: list[int] = []
     for one in documents:
-        if not 0 <= one.doc <= MOST_DOCUMENT:
-            raise ValueError(f"document {one.doc} is beyond what postings can name")
-        low = one.doc << _DOC_SHIFT | (_PUBLIC if one.public else 0)
+        low = _low(one.doc, public=one.public)
         stems += one.classes
         entries += [low | kind for kind in one.classes.values()]
         sizes.append(len(one.classes))
@@ -87,15 +133,26 @@ def postings_of(documents: Sequence[Terms]) -> Postings:
     )
 
 
-def ordered(postings: Postings) -> Postings:
-    """The same, sorted."""
-    order = np.argsort(postings.stems.astype(np.uint64) << np.uint64(32) | postings.entries, kind="stable")
-    return Postings(postings.stems[order], postings.entries[order], postings.codes[order])
+def ordered(postings: Postings, *, in_runs: bool = False) -> Postings:
+    """The same, sorted; `in_runs`: it is a few sorted parts, which the stable way merges."""
+    # Stem, entry and code make one number of 64 bits: to sort numbers is a few times as quick as to find
+    # their order.
+    keys = postings.stems.astype(np.uint64) << np.uint64(40)
+    keys |= postings.entries.astype(np.uint64) << np.uint64(8)
+    keys |= postings.codes
+    keys.sort(kind="stable" if in_runs else None)
+    return Postings(
+        (keys >> np.uint64(40)).astype(np.uint32),
+        (keys >> np.uint64(8)).astype(np.uint32),
+        keys.astype(np.uint8),
+    )
 
 
 def joined(parts: Iterable[Postings]) -> Postings:
-    """All of several, sorted."""
-    held = list(parts)
+    """All of several, each of which is sorted."""
+    held = [part for part in parts if len(part)]
+    if len(held) == 1:
+        return held[0]
     if not held:
         return postings_of(())
     return ordered(
@@ -103,7 +160,8 @@ def joined(parts: Iterable[Postings]) -> Postings:
             np.concatenate([part.stems for part in held]),
             np.concatenate([part.entries for part in held]),
             np.concatenate([part.codes for part in held]),
-        )
+        ),
+        in_runs=True,
     )
 
 

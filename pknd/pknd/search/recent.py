@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pkn_protocol.number_sets import are_among
 from pknd.search.postings import Postings, blob_of, codes_of, joined, words_of
 from pknd.search.runs import write_run
 
@@ -45,7 +46,7 @@ def drop_documents(db: sqlite3.Connection, docs: set[int]) -> None:
     """Take the postings of documents out."""
     gone = np.array(sorted(docs), np.uint32)
     for rowid, postings in list(_rows(db)):
-        kept = ~np.isin(postings.docs, gone)
+        kept = ~are_among(postings.docs, gone)
         if kept.all():
             continue
         db.execute("DELETE FROM recent_posting WHERE rowid = ?", (rowid,))

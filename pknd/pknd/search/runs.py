@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pkn_protocol.number_sets import are_among, distinct
 from pknd.search.postings import (
     Codes,
     Postings,
@@ -140,7 +141,7 @@ def drop_documents(db: sqlite3.Connection, docs: Collection[int]) -> None:
     gone = np.array(sorted(docs), np.uint32)
     for chunk in _chunks(db, "1", ()):
         postings = _read(db, chunk)
-        kept = ~np.isin(postings.docs, gone)
+        kept = ~are_among(postings.docs, gone)
         if not kept.all():
             db.execute("DELETE FROM posting WHERE rowid = ?", (chunk.rowid,))
             _write_chunks(db, chunk.run, postings.where(kept))
@@ -177,7 +178,7 @@ def _merge_step(db: sqlite3.Connection, target: int, forgotten: Collection[int])
             _write_chunks(db, chunk.run, part.where(part.stems >= limit))
     merged = joined(part.where(part.stems < limit) for part in parts)
     if forgotten:
-        merged = merged.where(~np.isin(merged.docs, np.array(sorted(forgotten), np.uint32)))
+        merged = merged.where(~are_among(merged.docs, np.array(list(forgotten), np.uint32)))
     _write_chunks(db, target, merged)
     if limit == _MOST_STEM:
         db.execute("DELETE FROM posting_run WHERE target = ?", (target,))
@@ -215,17 +216,23 @@ def _write_chunks(db: sqlite3.Connection, run: int, postings: Postings) -> None:
     if not len(postings):
         return
     # Where stems begin; a chunk ends at the first beginning after its size is reached.
-    begins = np.flatnonzero(np.diff(postings.stems, prepend=np.uint32(_MOST_STEM)))
+    begins = _begins(postings.stems)
     wanted = np.arange(CHUNK_POSTINGS, len(postings), CHUNK_POSTINGS)
-    cuts = np.unique(begins[np.minimum(np.searchsorted(begins, wanted), len(begins) - 1)])
+    cuts = distinct(begins[np.minimum(np.searchsorted(begins, wanted), len(begins) - 1)])
     bounds = [0, *(int(cut) for cut in cuts if cut > 0), len(postings)]
     for start, end in pairwise(bounds):
         _write_chunk(db, run, postings, start, end)
 
 
+def _begins(stems: Words) -> NDArray[np.intp]:
+    """Where stems begin in ascending ones."""
+    return np.flatnonzero(np.diff(stems, prepend=np.uint32(_MOST_STEM)))
+
+
 def _write_chunk(db: sqlite3.Connection, run: int, postings: Postings, start: int, end: int) -> None:
     stems, entries = postings.stems[start:end], postings.entries[start:end]
-    distinct, begins = np.unique(stems, return_index=True)
+    begins = _begins(stems)
+    held = stems[begins]
     ends = np.append(begins[1:], len(stems)).astype(np.uint32)
     before = np.concatenate((np.zeros(1, np.uint32), np.cumsum(are_public(entries), dtype=np.uint32)))
     publics: NDArray[np.uint32] = before[ends] - before[begins]
@@ -234,10 +241,10 @@ def _write_chunk(db: sqlite3.Connection, run: int, postings: Postings, start: in
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run,
-            int(distinct[0]),
-            int(distinct[-1]),
+            int(held[0]),
+            int(held[-1]),
             len(stems),
-            blob_of(distinct),
+            blob_of(held),
             blob_of(ends),
             blob_of(publics),
             postings.codes[start:end].tobytes(),

@@ -232,6 +232,12 @@ def block_size(db: sqlite3.Connection, cid: Cid) -> int | None:
     return None if row is None else int(row[0])
 
 
+def is_own_file(db: sqlite3.Connection, cid: Cid) -> bool:
+    """Whether a block is read from an own file."""
+    row = db.execute("SELECT place FROM block WHERE cid = ?", (cid,)).fetchone()
+    return row is not None and row[0] == _OWN_FILE
+
+
 def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | None:
     """A block's bytes; None where it is not held, or its file was lost or spoiled.
 
@@ -246,6 +252,7 @@ def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | No
         block = bytes(data) if place == _ROW else files.read(cid)
         if block is not None and matches(cid, block):
             return block
+        files.spoiled.add(cid)
         log.event("store.block_lost", LogLevel.WARNING, cid=cid_text(cid), spoiled=block is not None)
         return None
     path, size, mtime_ns, key = db.execute(

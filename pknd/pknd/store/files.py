@@ -26,6 +26,8 @@ class BlockFiles:
         self._folder = folder
         self.partials = Partials(folder / _PARTIAL)
         self._syncing: ThreadPoolExecutor | None = None
+        self.spoiled: set[Cid] = set()
+        """Blocks that were read in this run, here or in the database, and found lost or spoiled."""
 
     def path(self, cid: Cid) -> Path:
         name = cid_text(cid)

@@ -12,6 +12,7 @@ from pkn_protocol.search.news import Piece, Reason
 from pkn_protocol.sync.sums import MOST_AHEAD_MS
 from pknd.store.arrivals import forget_arrivals
 from pknd.store.records import Filter, filter_clauses
+from pknd.store.rows import insert_found
 from pknd.store.settings import get_setting, put_setting
 
 MOST_NEWS = 10_000
@@ -57,19 +58,21 @@ class Unseen:
 
 def put_news(db: sqlite3.Connection, found: Sequence[Found], *, upto: int) -> None:
     """Keep what was found among the arrivals up to `upto`, which are done with."""
-    for one in found:
-        # The record may have been retracted since it was looked at, its row given to another, and a question
-        # removed.
-        db.execute(
-            "INSERT OR IGNORE INTO news (seq, record, reason)"
-            " SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM arrival WHERE seq = ? AND record = ?)",
-            (one.seq, one.rowid, one.reason, one.seq, one.rowid),
-        )
-        db.executemany(
-            "INSERT OR IGNORE INTO watch_match (watch, record) SELECT number, news.record FROM watch, news"
-            " WHERE number = ? AND news.record = ?",
-            [(number, one.rowid) for number in one.watches],
-        )
+    # A record may have been retracted since it was looked at, its row given to another, and a question
+    # removed.
+    insert_found(
+        db,
+        "INSERT OR IGNORE INTO news (seq, record, reason)",
+        "SELECT seq, record, column3 FROM found JOIN arrival ON (seq, record) = (column1, column2)",
+        [(one.seq, one.rowid, one.reason) for one in found],
+    )
+    insert_found(
+        db,
+        "INSERT OR IGNORE INTO watch_match (watch, record)",
+        "SELECT number, news.record FROM found JOIN watch ON number = column1"
+        " JOIN news ON news.record = column2",
+        [(number, one.rowid) for one in found for number in one.watches],
+    )
     forget_arrivals(db, upto)
     oldest = db.execute("SELECT seq FROM news ORDER BY seq DESC LIMIT 1 OFFSET ?", (MOST_NEWS,)).fetchone()
     if oldest is not None:

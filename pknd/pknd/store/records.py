@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pkn_protocol.records.codec import decode_record
 from pkn_protocol.records.ids import CID_BYTES, AuthorId, Cid, ShortId, short_id_range
@@ -61,18 +62,33 @@ def is_held(db: sqlite3.Connection, cid: Cid) -> bool:
     return db.execute("SELECT 1 FROM record WHERE id = ?", (cid,)).fetchone() is not None
 
 
-def ids_of_short(db: sqlite3.Connection, author: AuthorId, short: ShortId) -> list[Cid]:
-    """The ids that a short id means among those of an author, and among those that were retracted."""
+class Travelling(NamedTuple):
+    """A record as it travels, undecoded: most of the work of giving records would be to decode them."""
+
+    block: bytes
+    audience: str | None
+    scope: bytes
+
+
+def of_short(db: sqlite3.Connection, author: AuthorId, short: ShortId) -> list[tuple[Cid, Travelling | None]]:
+    """What a short id means among the records of an author, and (None) among those that were retracted."""
     low, high = short_id_range(short)
     return [
-        Cid(cid)
-        for (cid,) in db.execute(
+        (Cid(cid), None if block is None else Travelling(block, audience, scope))
+        for cid, block, audience, scope in db.execute(
             # The plus keeps SQLite from going through all records of the author instead of the few ids.
-            "SELECT id FROM record WHERE id >= ?1 AND id <= ?2 AND +author = ?3 AND wire"
-            " UNION SELECT id FROM retracted_record WHERE id >= ?1 AND id <= ?2 LIMIT ?4",
+            "SELECT id, block, audience, scope FROM record"
+            " WHERE id >= ?1 AND id <= ?2 AND +author = ?3 AND wire UNION ALL"
+            " SELECT id, NULL, NULL, NULL FROM retracted_record WHERE id >= ?1 AND id <= ?2 LIMIT ?4",
             (low, high, author, MOST_OF_SHORT),
         )
     ]
+
+
+def travelling(db: sqlite3.Connection, cid: Cid) -> Travelling | None:
+    """A record by its id."""
+    row = db.execute("SELECT block, audience, scope FROM record WHERE id = ?", (cid,)).fetchone()
+    return None if row is None else Travelling(*row)
 
 
 def with_prefix(db: sqlite3.Connection, low: bytes, high: bytes, *, most: int) -> list[Cid]:

@@ -29,6 +29,17 @@ def insert_rows(
         db.execute(f"{into} VALUES {','.join([one] * len(part))} {then}", values)
 
 
+def insert_found(db: sqlite3.Connection, into: str, select: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert what a query makes of rows, which it has as `found (column1, column2, …)`."""
+    if not rows:
+        return
+    width = len(rows[0])
+    one = f"({','.join('?' * width)})"
+    for part in parts(rows, MOST_VARIABLES // width):
+        values = [value for row in part for value in row]
+        db.execute(f"WITH found AS (VALUES {','.join([one] * len(part))}) {into} {select}", values)
+
+
 def select_in(
     db: sqlite3.Connection, statement: str, values: Sequence[object]
 ) -> Iterator[tuple[object, ...]]:

@@ -18,7 +18,8 @@ from pknd.environment import Environment
 from pknd.store.batch import Arrival, ingest_many
 from pknd.store.floors import Floor, forget_below
 from pknd.store.ingest import Status
-from pknd.store.records import get, is_held
+from pknd.store.records import get
+from pknd.store.rows import select_in
 from pknd.store.sums import held_of
 
 _PEOPLE_KINDS = frozenset({"profile", "vouch", "device"})
@@ -140,11 +141,7 @@ class Intake:
 
 def _new(db: sqlite3.Connection, blocks: Sequence[bytes], taken: Taken) -> list[bytes]:
     """Those that are not held; a few reads spare many signatures."""
-    new = []
-    for block in blocks:
-        cid = dag_cbor_cid(block)
-        if is_held(db, cid):
-            taken.known.append(cid)
-        else:
-            new.append(block)
-    return new
+    ids = [dag_cbor_cid(block) for block in blocks]
+    held = {cid for (cid,) in select_in(db, "SELECT id FROM record WHERE id IN", ids)}
+    taken.known += [cid for cid in ids if cid in held]
+    return [block for block, cid in zip(blocks, ids, strict=True) if cid not in held]

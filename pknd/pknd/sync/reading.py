@@ -12,7 +12,7 @@ from pkn_protocol.sync.effects import ReadRecords
 from pkn_protocol.sync.facts import PUBLIC_SCOPE, RecordFacts, RowName, RowsQuery, RowsRead
 from pkn_protocol.sync.rows import Key
 from pkn_protocol.sync.sums import PeriodSum
-from pknd.store.records import ids_of_short
+from pknd.store.records import Travelling, of_short, travelling
 from pknd.store.retract import retraction_of
 from pknd.store.row_feed import RowFeed
 from pknd.store.sums import Row, ids_of_row, is_uneven, sums_at
@@ -79,11 +79,12 @@ def read_records(
     """Blocks, and the whole ids that are missing; what may not be seen is missing like what is not held."""
     blocks: dict[bytes, None] = {}
     missing: list[Cid] = []
-    named = [
-        cid for author, shorts in wanted.named for short in shorts for cid in ids_of_short(db, author, short)
+    named = [(cid, travelling(db, cid)) for cid in wanted.ids]
+    named += [
+        one for author, shorts in wanted.named for short in shorts for one in of_short(db, author, short)
     ]
-    for cid in (*wanted.ids, *named):
-        found = _givable(db, cid, wanted.scopes)
+    for cid, held in named:
+        found = _givable(db, cid, held, wanted.scopes)
         if found is not None:
             if wanted.devices:
                 blocks.update(dict.fromkeys(_device_blocks(db, cid)))
@@ -109,7 +110,7 @@ def places_of(db: sqlite3.Connection, ids: Sequence[Cid]) -> dict[Cid, RowName]:
 
 def held_shorts(db: sqlite3.Connection, author: AuthorId, shorts: Sequence[ShortId]) -> set[ShortId]:
     """Those that name a record which is held, or was retracted."""
-    return {short for short in shorts if ids_of_short(db, author, short)}
+    return {short for short in shorts if of_short(db, author, short)}
 
 
 def _kept_sums(
@@ -136,23 +137,15 @@ def _without(
     return total
 
 
-def _givable(db: sqlite3.Connection, cid: Cid, scopes: Collection[bytes]) -> bytes | None:
-    found = _block_of(db, cid)
+def _givable(
+    db: sqlite3.Connection, cid: Cid, found: Travelling | None, scopes: Collection[bytes]
+) -> bytes | None:
     if found is None:
         by = retraction_of(db, cid)
-        found = _block_of(db, by) if by is not None else None
+        found = travelling(db, by) if by is not None else None
     if found is None:
         return None
-    block, audience, scope = found
-    return None if audience is not None or scope not in scopes else block
-
-
-def _block_of(db: sqlite3.Connection, cid: Cid) -> tuple[bytes, str | None, bytes] | None:
-    """A record as it travels, its audience and scope; it is not decoded, which would be most of the work."""
-    row: tuple[bytes, str | None, bytes] | None = db.execute(
-        "SELECT block, audience, scope FROM record WHERE id = ?", (cid,)
-    ).fetchone()
-    return row
+    return None if found.audience is not None or found.scope not in scopes else found.block
 
 
 def _device_blocks(db: sqlite3.Connection, cid: Cid) -> list[bytes]:

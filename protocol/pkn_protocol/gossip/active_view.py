@@ -5,7 +5,7 @@ The daemon asks the `Neighbourhood` itself, since its plan of dialling keeps the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias
 
@@ -62,12 +62,17 @@ class ActiveView(Generic[Key]):
 
     def candidate(self, candidate: Candidate[Key], now: float) -> ViewEffects[Key]:
         """Somebody can be dialled, or is another than before."""
-        state = self._states.get(candidate.key)
-        if state is None:
-            self._states[candidate.key] = _State(candidate, now)
-        else:
-            state.candidate = candidate
-        self._hood.describe(candidate)
+        return self.candidates((candidate,), now)
+
+    def candidates(self, candidates: Iterable[Candidate[Key]], now: float) -> ViewEffects[Key]:
+        """The same of several at once, of whom the best are chosen."""
+        for candidate in candidates:
+            state = self._states.get(candidate.key)
+            if state is None:
+                self._states[candidate.key] = _State(candidate, now)
+            else:
+                state.candidate = candidate
+            self._hood.describe(candidate)
         return self._choose(now)
 
     def forgotten(self, key: Key, now: float) -> ViewEffects[Key]:

@@ -11,8 +11,8 @@ for:
   over a shorter way, that link takes the place of the tree's (section 3.8 of the paper).
 - **The tree stays.** What is late is asked for beside it; only a tree that fails again is changed (`Ways`).
 - **Interests differ.** One tree is shared by all authors; where an author's tree has to leave it, both ends
-  of a link remember so. A duplicate is cut from its author's tree, and by the second author's duplicate the
-  link leaves the shared tree.
+  of a link remember so. A duplicate is cut from its author's tree; from the shared one too if
+  all in that want the author, or by the second author's duplicate.
 - **Many at once.** Records, ids and questions go in batches; what exceeds the bounds is left to a comparison.
 """
 

@@ -73,6 +73,9 @@ class Trees:
         if told is not None and now - told < _PRUNE_AGAIN and not neighbour.is_eager(author):
             return []
         tree = neighbour.branch.leaves(author)
+        if neighbour.branch.shared and self._neighbours.is_wide(author):
+            # Two ways to an author whom all in the tree want are two ways to everybody.
+            tree = Tree.EVERYBODY
         neighbour.branch.set_eager(author, False, tree)
         neighbour.pruned.pop(author, None)
         neighbour.pruned[author] = now

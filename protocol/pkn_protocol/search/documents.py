@@ -6,7 +6,7 @@ An asker scores every answer by this and never by what the answerer claims.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pkn_protocol.records.model import Item, Record
@@ -45,9 +45,6 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
     item = record.body
     if not isinstance(item, Item):
         return Terms({}, 0)
-    # Languages without a stemmer are all analysed alike; foreign names of languages make no caches.
-    lang = primary(item.lang or _DEFAULT_LANG)
-    lang = lang if lang in STEMMERS else ""
     classes: dict[int, int] = {}
     length = 0
     if sketch is not None:
@@ -58,15 +55,35 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
             classes, length = dict(sketch.classes), sketch.length
         except BadSketch:
             pass
-    extra = [stem for tag in item.tags for stem in analyse(tag, lang)]
+    extra = tag_stems(item)
     if not classes:
+        lang = _analysed_as(item)
         extra += analyse(item.title, lang)
         if item.name is not None:
             extra += analyse(item.name, lang)
     for stem in extra:
         classes.setdefault(stem, 0)
+    return Terms(classes, length_of(length, extra))
+
+
+def tag_stems(item: Item) -> list[int]:
+    """The stems of an item's tags, with repetitions."""
+    if not item.tags:
+        return []
+    lang = _analysed_as(item)
+    return [stem for tag in item.tags for stem in analyse(tag, lang)]
+
+
+def length_of(length: int, extra: Sequence[int]) -> int:
+    """The length of a document in stems, by that of its sketch (0: it has none) and the stems beside it."""
     # A length that a code stands for, so that an index can keep the code.
-    return Terms(classes, length_of_code(length_code(max(length, len(extra), 1))))
+    return length_of_code(length_code(max(length, len(extra), 1)))
+
+
+def _analysed_as(item: Item) -> str:
+    # Languages without a stemmer are all analysed alike; foreign names of languages make no caches.
+    lang = primary(item.lang or _DEFAULT_LANG)
+    return lang if lang in STEMMERS else ""
 
 
 def without_sketch(record: Record) -> Record:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.messages import Form, Group, IdsAsk, Part
+from pkn_protocol.number_sets import are_among
 from pkn_protocol.records.ids import Cid, ShortId, cid_digest, record_cid, short_id
 from pkn_protocol.sync.groups import UNIT_BYTES, IdTable, in_parts, whole_data
 from pkn_protocol.sync.pace import FIRST_SYMBOLS, next_symbols
@@ -198,4 +199,4 @@ class GroupSolver:
             return
         group.lacked_here = short_ids(there)
         # In the order of the rows, newest first.
-        group.lacked_there = group.shorts[np.isin(group.shorts, here)].astype("<u8").tobytes()
+        group.lacked_there = group.shorts[are_among(group.shorts, here)].astype("<u8").tobytes()

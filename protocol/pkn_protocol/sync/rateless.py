@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pkn_protocol.number_sets import distinct
 from pkn_protocol.sync.siphash import Words, siphash
 from pkn_protocol.sync.symbols import MOST_SYMBOLS, Symbols, advance, share
 
@@ -207,7 +208,7 @@ class Decoder:
             live = live[indices[live] < ends[live]]
         # Later symbols hold them too, and must be freed of them in the same way.
         self._own.add(sets, items, checks, sides, indices, states)
-        return np.unique(np.concatenate([np.empty(0, np.int64), *touched]))
+        return distinct(np.concatenate([np.empty(0, np.int64), *touched]))
 
 
 def _put(symbols: Symbols, slots: Numbers, items: Words, checks: Words, counts: NDArray[np.uint8]) -> None:

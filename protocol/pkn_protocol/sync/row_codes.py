@@ -12,6 +12,7 @@ import numpy as np
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.messages import MOST_DATA_BYTES, Form, MoreRows, Rows
+from pkn_protocol.number_sets import are_among, without
 from pkn_protocol.sync.pace import FIRST_SYMBOLS, MOST_ASKS, most_symbols, next_symbols
 from pkn_protocol.sync.rateless import Decoder, Encoder
 from pkn_protocol.sync.rows import MOST_COMPARED_ROWS, NAME_BYTES, Key, SumTable, row_items
@@ -58,7 +59,7 @@ class RowSource:
         """The rows whose items begin with one of the names."""
         wanted = np.frombuffer(names, "<u4").astype(np.uint32)
         own = (self._items & np.uint64((1 << (8 * NAME_BYTES)) - 1)).astype(np.uint32)
-        return [self._keys[place] for place in np.flatnonzero(np.isin(own, wanted)).tolist()]
+        return [self._keys[place] for place in np.flatnonzero(are_among(own, wanted)).tolist()]
 
     def _symbols(self, count: int) -> Iterator[Rows]:
         return self._messages(Form.CODE, self._encoder.take(np.array([count])).to_bytes(), SYMBOL_BYTES)
@@ -117,7 +118,7 @@ class RowSolver:
 
     def _of_list(self, data: bytes) -> RowDifference:
         theirs = np.frombuffer(data, "<u8").astype(np.uint64)
-        return self._difference(np.setdiff1d(theirs, self._items), np.setdiff1d(self._items, theirs))
+        return self._difference(without(theirs, self._items), without(self._items, theirs))
 
     def _of_symbols(self, data: bytes, total: int) -> RowDifference | int:
         if self._decoder is None:
@@ -134,7 +135,7 @@ class RowSolver:
         return self._expected
 
     def _difference(self, there: Words, here: Words) -> RowDifference:
-        places = np.flatnonzero(np.isin(self._items, here)).tolist()
+        places = np.flatnonzero(are_among(self._items, here)).tolist()
         names = there.astype("<u8").tobytes()
         return RowDifference(
             tuple(self._keys[place] for place in places),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import plistlib
 import struct
 import zlib
 from pathlib import Path
@@ -15,6 +16,7 @@ from pknd.capture.captured import CaptureError, ItemKind, excerpt_of
 from pknd.capture.files import capture_file
 from pknd.capture.folder import walk
 from pknd.capture.markdown import capture_markdown
+from pknd.capture.shortcuts import address_in
 
 
 def test_front_matter_becomes_fields_and_leaves_the_body() -> None:
@@ -48,6 +50,55 @@ def test_bad_front_matter_is_a_typed_error(text: str) -> None:
     with pytest.raises(CaptureError) as error:
         capture_markdown(text, fallback_title="file")
     assert error.value.code == "bad-front-matter"
+
+
+SHORTCUT = (
+    "[{{000214A0-0000-0000-C000-000000000046}}]\r\nProp3=19,2\r\n[InternetShortcut]\r\nIDList=\r\nURL={}\r\n"
+)
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a?b=100%25#c", "HTTP://example.org"])
+@pytest.mark.parametrize("ending", [".url", ".URL", ".webloc", ".binary.webloc"])
+def test_files_that_hold_a_web_address_are_bookmarks(ending: str, address: str, tmp_path: Path) -> None:
+    path = tmp_path / f"On drag{ending}"
+    if ending.lower() == ".url":
+        path.write_text(SHORTCUT.format(address))
+    else:
+        form = plistlib.FMT_BINARY if "binary" in ending else plistlib.FMT_XML
+        path.write_bytes(plistlib.dumps({"URL": address}, fmt=form))
+    captured = capture_file(path)
+    assert (captured.kind, captured.url) == (ItemKind.BOOKMARK, address)
+    assert captured.title.startswith("On drag") and captured.data is None
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("local.url", SHORTCUT.format("file:///etc/passwd").encode()),
+        ("empty.url", b""),
+        ("text.url", b"a text that is no list of fields"),
+        ("long.url", SHORTCUT.format("https://example.org/" + "x" * 2048).encode()),
+        ("escape.url", SHORTCUT.format("https://example.org/\x1b[2J").encode()),
+        ("none.webloc", b"<plist><dict></dict></plist>"),
+        ("list.webloc", plistlib.dumps([{"URL": "https://example.org"}])),
+        ("broken.webloc", b"bplist00" + bytes(range(256))),
+        ("deep.webloc", b"<plist>" + b"<array>" * 5000),
+        ("other.md", SHORTCUT.format("https://example.org").encode()),
+    ],
+)
+def test_what_only_looks_like_a_shortcut_is_a_file_as_any_other(
+    name: str, data: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert capture_file(path).kind is not ItemKind.BOOKMARK
+
+
+@given(st.binary(max_size=400), st.sampled_from(["a.url", "b.webloc"]))
+def test_no_bytes_in_a_shortcut_do_harm(data: bytes, name: str) -> None:
+    for begin in (b"", b"bplist00", b"<plist>", b"[InternetShortcut]\nURL=https://x/"):
+        address = address_in(name, begin + data)
+        assert address is None or address.lower().startswith(("http://", "https://"))
 
 
 @given(st.text(max_size=300))

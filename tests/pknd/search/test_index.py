@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkn_protocol.records.model import Item, Record
-from pkn_protocol.search.documents import text_score
+from pkn_protocol.search.documents import terms_of, text_score
 from pkn_protocol.search.query import parse_query
-from pkn_protocol.text.sketch import Sketch, encode_sketch, length_code, length_of_code
+from pkn_protocol.text.analysis import analyse
+from pkn_protocol.text.sketch import Sketch, encode_sketch, length_code, length_of_code, make_sketch
 from pknd.search import index, recent, runs
 from pknd.search.index import IndexReader, NewDocument, add_documents, remove_document
 from pknd.search.local import statistics_of
@@ -151,6 +152,29 @@ def test_scores_of_the_index_are_those_of_the_records(db: sqlite3.Connection) ->
         assert {doc for doc, _ in found} == expected.keys()
         assert all(isclose(score, expected[doc]) for doc, score in found)
         assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+
+
+def test_many_documents_are_found_by_what_each_alone_is_found_by(db: sqlite3.Connection) -> None:
+    chance = random.Random(3)
+    words = ["drag", "lift", "wing", "layer", "boundary", "flow", "stall", "keel"]
+    documents = {}
+    for number in range(60):
+        text = " ".join(chance.choices(words, k=chance.randrange(12)))
+        sketch = make_sketch(analyse(text, "en")) if chance.random() < 0.9 else b"\x01 no sketch"
+        # Some of them in the text too, in another class, and some twice.
+        tags = tuple(dict.fromkeys(chance.choices([*words, "wings", "Drag lift"], k=chance.randrange(4))))
+        item = Item(f"Title{number} drag", lang="en", tags=tags, sketch=sketch)
+        documents[number] = NewDocument(number, ANNA.record("note", item, time=NOW), chance.random() < 0.5)
+    add_documents(db, list(documents.values()))
+    reader = IndexReader(db)
+    expected = {number: terms_of(one.record) for number, one in documents.items()}
+    for stem in {stem for terms in expected.values() for stem in terms.classes}:
+        having = {n: terms.classes[stem] for n, terms in expected.items() if stem in terms.classes}
+        assert found_by(reader, stem) == having
+        public = sum(documents[number].public for number in having)
+        assert reader.frequency([stem], public_only=True) == public
+    lengths = dict(db.execute("SELECT doc, length FROM document"))
+    assert lengths == {number: terms.length for number, terms in expected.items()}
 
 
 async def test_what_was_forgotten_is_taken_out_when_nothing_else_is_written(

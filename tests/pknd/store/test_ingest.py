@@ -22,9 +22,9 @@ from pknd.store.records import (
     Filter,
     counts,
     get,
-    ids_of_short,
     is_held,
     listed,
+    of_short,
     unopened,
     versions,
     with_prefix,
@@ -435,12 +435,12 @@ def test_a_short_id_means_records_of_its_author_and_what_was_retracted(
     note = anna.note("Knots")
     ingest(db, note, now=NOW)
     short = short_id(note.id)
-    assert ids_of_short(db, anna.author, short) == [note.id]
-    assert ids_of_short(db, bruno.author, short) == []
-    assert ids_of_short(db, anna.author, ShortId(bytes(8))) == []
+    assert [cid for cid, _ in of_short(db, anna.author, short)] == [note.id]
+    assert [cid for cid, _ in of_short(db, bruno.author, short)] == []
+    assert [cid for cid, _ in of_short(db, anna.author, ShortId(bytes(8)))] == []
     ingest(db, anna.retraction(note.id), now=NOW)
     # It is answered with its retraction.
-    assert ids_of_short(db, anna.author, short) == [note.id]
+    assert [cid for cid, _ in of_short(db, anna.author, short)] == [note.id]
 
 
 def test_a_short_id_is_found_without_going_through_all_records_of_its_author(
@@ -455,6 +455,6 @@ def test_a_short_id_is_found_without_going_through_all_records_of_its_author(
         for note in notes:
             ingest(db, note, now=NOW)
         steps.clear()
-        assert ids_of_short(db, anna.author, short_id(notes[0].id)) == [notes[0].id]
+        assert [cid for cid, _ in of_short(db, anna.author, short_id(notes[0].id))] == [notes[0].id]
         costs.append(len(steps))
     assert costs[1] < 2 * costs[0]

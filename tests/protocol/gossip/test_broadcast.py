@@ -240,6 +240,22 @@ def test_a_second_copy_of_a_record_is_answered_with_a_prune_once() -> None:
     assert not of_type(node.push_received(Y, ANN, [record.id], 1, 3), SendPrune)
 
 
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_second_way_to_an_author_whom_all_want_leaves_the_tree_of_all(wide: bool) -> None:
+    interests = Everything()
+    node = Broadcast(interests, chance=lambda: 0.5)
+    for neighbour in (X, Y, Z):
+        node.neighbour_up(neighbour, 0)
+        node.graft_received(neighbour, BEN, [], Tree.EVERYBODY, 0)
+    if not wide:
+        interests.unwanted = {(Z, ANN)}
+    record = fresh(1, ANN)
+    node.push_received(X, ANN, [record.id], 1, 0)
+    node.stored([record], X, How.PUSHED, 1)
+    expected = Tree.EVERYBODY if wide else Tree.AUTHOR
+    assert node.push_received(Y, ANN, [record.id], 1, 2)[0] == SendPrune(Y, ANN, expected)
+
+
 def test_two_copies_that_cross_before_either_is_stored_are_noticed() -> None:
     node = machine(X, Y)
     record = fresh(1, ANN)

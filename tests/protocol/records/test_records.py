@@ -140,6 +140,26 @@ def test_a_signature_by_another_key_is_told_from_a_broken_record() -> None:
         verify_record(decode_record(forged))
 
 
+@pytest.mark.parametrize("others", [0, 1, 17, 18, 19, 40])
+def test_a_signature_holds_however_many_fields_stand_around_it(others: int) -> None:
+    # Of all lengths, so that some stand before it; a map of more than 23 fields has another head.
+    extra: dict[str, Value] = {"x" * n: b"\x63sig\x58\x40" + bytes(n) for n in range(1, others + 1)}
+    fields = Item(title="t")
+    record = sign_record(author=ME, key=DEVICE, time=TIME, kind="note", body=fields, extra=extra)
+    again = decode_record(record.block)
+    verify_record(again)
+    assert again.extra == extra
+
+
+def test_a_signature_that_another_field_repeats_is_that_of_its_own_field() -> None:
+    value = decode(signed("note", Item(title="t")).block, most_bytes=1000)
+    assert isinstance(value, dict)
+    for place in ("a", "zzzzzz"):
+        forged = encode({**value, place: b"\x63sig\x58\x40" + value["sig"]})
+        with pytest.raises(BadSignature):
+            verify_record(decode_record(forged))
+
+
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=100))
 def test_signatures_hold_for_their_message_alone(seed: bytes, message: bytes) -> None:
     key = Ed25519Key.from_seed(seed)

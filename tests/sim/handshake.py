@@ -1,0 +1,19 @@
+"""What a handshake takes, which is not simulated: hello, proof and welcome (SPEC, Channel)."""
+
+from __future__ import annotations
+
+from pkn_protocol.channel import messages as m
+from pkn_protocol.channel.codec import encode_message
+from tests.sim.network import FRAMING_BYTES
+from tests.sim.people import Author
+
+
+def handshake_bytes(author: Author, device_block: bytes) -> tuple[int, int]:
+    """Bytes that the dialling side sends, and the other, with their framing."""
+    blank = bytes(32)
+    hello = m.Hello(1, 1, author.device, author.author, blank, "pknd 0.1.0", blank, 7867)
+    client, server = m.Proof(bytes(64), device_block, blank), m.Welcome(bytes(64), device_block, blank)
+    first, dialling, dialled = (
+        len(encode_message(m.Envelope(message))) + FRAMING_BYTES for message in (hello, client, server)
+    )
+    return first + dialling, first + dialled
