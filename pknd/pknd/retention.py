@@ -103,13 +103,13 @@ class Retention:
             )
         await self._make_room(size)
 
-    async def check_own(self, size: int) -> None:
-        """Before own content is written.
+    def check_own(self, size: int) -> None:
+        """Before own content is written; blocking, for a thread of the caller.
 
         Raises:
             DomainError: the volume has no room for so many bytes.
         """
-        free = await self._free()
+        free = shutil.disk_usage(self._env.home).free
         if size + SPARE_BYTES > free:
             raise DomainError(
                 ErrorCode.NO_ROOM,

@@ -182,7 +182,7 @@ async def test_what_can_never_fit_is_refused_with_both_figures(kept: Kept) -> No
         await kept.retention.make_room(32 * 2**20)
     assert error.value.code == ErrorCode.NO_ROOM
     with pytest.raises(DomainError, match=r"8192\.0 TiB; the volume of .* has .* left"):
-        await kept.retention.check_own(2**53)
+        kept.retention.check_own(2**53)
 
 
 async def test_nothing_is_fetched_unasked_when_it_is_nearly_full(kept: Kept) -> None:

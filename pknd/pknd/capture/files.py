@@ -17,7 +17,15 @@ from pknd.capture.captured import (
 from pknd.capture.front_matter import read_front_matter, stated_audience
 from pknd.capture.html import title_and_text
 from pknd.capture.markdown import capture_markdown
-from pknd.capture.media import HEAD_BYTES, PLAIN_BYTES, is_text, may_be_text, media_type, rough_text
+from pknd.capture.media import (
+    HEAD_BYTES,
+    PLAIN_BYTES,
+    is_text,
+    may_be_text,
+    media_type,
+    rough_text,
+    text_type,
+)
 from pknd.capture.shortcuts import address_in
 
 # A first line that is longer is the beginning of a text, not its title.
@@ -75,7 +83,7 @@ def _capture_address(path: Path, address: str) -> Captured:
 
 def _capture_text(path: Path, data: bytes, size: int) -> Captured:
     name = file_name(path)
-    kind = media_type(data[:HEAD_BYTES], name, whole=len(data) <= HEAD_BYTES)
+    kind = text_type(name)
     in_place = size > REFERENCE_ABOVE_BYTES
     try:
         text = data.decode("utf-8-sig", errors="ignore" if len(data) < size else "strict")

@@ -65,6 +65,11 @@ def _ascii_format(head: bytes) -> str | None:
     return next((kind for mark, kind in _WRITTEN_IN_ASCII if head.startswith(mark)), None)
 
 
+def text_type(name: str) -> str:
+    """The media type of a text by the suffix of its name."""
+    return _TEXT_BY_SUFFIX.get(PurePath(name).suffix.lower(), "text/plain")
+
+
 def media_type(head: bytes, name: str, *, whole: bool) -> str:
     """The media type of a file that begins with `head`, RFC 6838 form.
 
@@ -72,7 +77,7 @@ def media_type(head: bytes, name: str, *, whole: bool) -> str:
     its signature, and PLAIN_BYTES where there is none that is known.
     """
     if is_text(head, whole=whole):
-        return _TEXT_BY_SUFFIX.get(PurePath(name).suffix.lower(), "text/plain")
+        return text_type(name)
     if (known := _ascii_format(head)) is not None:
         return known
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections import ChainMap, Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -203,11 +202,13 @@ class Importer:
         failed: list[FailedFile] = []
 
         def work(db: sqlite3.Connection) -> None:
-            for candidate in _targets_first(candidates):
+            ordered = _targets_first(candidates)
+            analysed = self._publisher.analyse([candidate.captured for candidate in ordered])
+            for candidate, read in zip(ordered, analysed, strict=True):
                 try:
                     items = ChainMap(batch.items, earlier)
                     draft = _draft(db, candidate, items)
-                    [one] = self._publisher.make([draft], epochs)
+                    one = self._publisher.make(draft, read, epochs.get(draft.audience))
                 except DomainError as error:
                     failed.append(_failure(candidate.path, error))
                     continue
@@ -218,6 +219,7 @@ class Importer:
                 batch.made.append(one)
 
         self._env.store.read_now(work)
+        self._publisher.check_room(batch.made)
         return failed
 
 
@@ -280,7 +282,7 @@ def _draft(db: sqlite3.Connection, candidate: _Candidate, items: Mapping[Path, C
         target = neighbour(href, candidate.path)
         if target is not None and target in items:
             links.setdefault(items[target])
-    source = (os.fsencode(candidate.path), candidate.digest)
+    source = (candidate.path, candidate.digest)
     before = _published_before(db, candidate)
     if before is None:
         return Draft(captured, _audience(candidate), links=tuple(links), source=source)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.drafts import Analysed, analyse_captured, item_body
 from pknd.items.payloads import PlannedPayload, plan_payload
-from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED, current_epoch
+from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED, current_epoch, known_epoch
 from pknd.people.view import PeopleView
 from pknd.store.batch import Arrival, ingest_many
 from pknd.store.blocks import IN_ROW_BYTES, OwnFile, put_blocks, put_own_file
@@ -44,8 +43,8 @@ class Draft:
     item: Cid | None = None
     replaces: tuple[Cid, ...] = ()
     links: tuple[Cid, ...] = ()
-    source: tuple[bytes, bytes] | None = None
-    """Path (as bytes of the file system) and digest of where an import found it."""
+    source: tuple[Path, bytes] | None = None
+    """Path and digest of where an import found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def audience_of(asked: str | None, in_text: str | None, default: str) -> str:
 
 class Publisher:
     """`announce` gets the records that travel, after they are on disk; `check_room` raises DomainError where
-    so many bytes would not fit."""
+    so many bytes would not fit; it is called in threads."""
 
     def __init__(
         self,
@@ -89,7 +88,7 @@ class Publisher:
         view: Callable[[], PeopleView],
         default_lang: Callable[[], str],
         announce: Callable[[Sequence[Record]], None],
-        check_room: Callable[[int], Awaitable[None]],
+        check_room: Callable[[int], None],
     ) -> None:
         self._env = env
         self._view = view
@@ -108,14 +107,38 @@ class Publisher:
         await self.write(made)
         return made
 
-    def make(self, drafts: Sequence[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
-        """Analyse, sign and seal; blocking, for a thread of the caller."""
-        return self._make_all(drafts, epochs)
+    def check_room(self, made: Sequence[Made]) -> None:
+        """Before `write`; blocking, for a thread of the caller.
+
+        Raises:
+            DomainError: the volume has no room for it.
+        """
+        self._check_room(sum(_bytes_needed(one) for one in made))
+
+    def analyse(self, captured: Sequence[Captured]) -> list[Analysed]:
+        """Read titles and texts; blocking, for a thread of the caller."""
+        return analyse_captured(captured, default_lang=self._default_lang())
+
+    def make(self, draft: Draft, analysed: Analysed, epoch: EpochKey | None) -> Made:
+        """Sign and seal; blocking, for a thread of the caller. `epoch`: of an audience that is not public.
+
+        Raises:
+            CaptureError: the file cannot be read. DomainError: the record would be invalid.
+        """
+        captured = draft.captured
+        plan = plan_payload(captured, sealed=epoch is not None, random_bytes=self._env.random_bytes)
+        body: Item = item_body(
+            captured, analysed, payload=None if plan is None else plan.payload, links=draft.links
+        )
+        audience = None if epoch is None else draft.audience
+        record, wire = self._sign(
+            captured.kind.value, body, audience, epoch, draft.item, draft.replaces, captured.dated
+        )
+        return Made(record, wire, plan, draft, analysed.sketch)
 
     async def write(self, made: Sequence[Made]) -> None:
-        """Store what was made, in one transaction, and announce it."""
+        """Store what was made and has room, in one transaction, and announce it."""
         now, near, files = self._env.now(), self._view().near, self._env.store.files
-        await self._check_room(sum(_bytes_needed(one) for one in made))
         large = [
             (cid, block)
             for one in made
@@ -170,6 +193,10 @@ class Publisher:
 
     async def epoch(self, audience: str) -> EpochKey:
         """The key that an audience's records are sealed under now; begun, with its grants, where need be."""
+        # Mostly there is one, and reading need not wait for what is being written.
+        known = await self._env.store.read(lambda db: known_epoch(db, self._env.keys.author, audience))
+        if known is not None:
+            return known
         members = self._view().trusted if audience == TRUSTED else frozenset()
         epoch, grants = await self._env.store.write(
             lambda db: current_epoch(db, self._env, audience, members)
@@ -178,21 +205,14 @@ class Publisher:
             self._announce(grants)
         return epoch
 
-    def _make_all(self, drafts: Iterable[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
-        return [self._make(draft, epochs.get(draft.audience)) for draft in drafts]
-
-    def _make(self, draft: Draft, epoch: EpochKey | None) -> Made:
-        captured = draft.captured
-        plan = plan_payload(captured, sealed=epoch is not None, random_bytes=self._env.random_bytes)
-        analysed: Analysed = analyse_captured(captured, default_lang=self._default_lang())
-        body: Item = item_body(
-            captured, analysed, payload=None if plan is None else plan.payload, links=draft.links
-        )
-        audience = None if epoch is None else draft.audience
-        record, wire = self._sign(
-            captured.kind.value, body, audience, epoch, draft.item, draft.replaces, captured.dated
-        )
-        return Made(record, wire, plan, draft, analysed.sketch)
+    def _make_all(self, drafts: Sequence[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
+        analysed = self.analyse([draft.captured for draft in drafts])
+        made = [
+            self.make(draft, one, epochs.get(draft.audience))
+            for draft, one in zip(drafts, analysed, strict=True)
+        ]
+        self.check_room(made)
+        return made
 
     def _sign(
         self,
@@ -236,7 +256,7 @@ def _source(made: Made) -> Source | None:
     if made.draft.source is None:
         return None
     path, digest = made.draft.source
-    return Source(Path(os.fsdecode(path)), digest, made.record.item_id, made.record.id)
+    return Source(path, digest, made.record.item_id, made.record.id)
 
 
 def _bytes_needed(made: Made) -> int:

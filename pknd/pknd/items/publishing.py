@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +80,7 @@ def plan(
         return ToWrite(
             Draft(captured, audience_of(request.audience, captured.audience, default), links=links)
         )
-    origin = (os.fsencode(path), given.digest)
+    origin = (path, given.digest)
     known = source_at(db, path)
     before = None if known is None else get(db, known.record)
     if known is None or before is None or not isinstance(before.record.body, Item):

@@ -7,7 +7,6 @@ each other one is signed before the other has an id. Once both have one, the fir
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -128,5 +127,5 @@ def _draft(db: sqlite3.Connection, path: Path) -> Draft | None:
         held.record.item_id,
         replaced_by_next(db, held.record.item_id),
         links,
-        (os.fsencode(path), source.digest),
+        (path, source.digest),
     )

@@ -21,13 +21,19 @@ PRIVATE = "private"
 PUBLIC = "public"
 
 
+def known_epoch(db: sqlite3.Connection, author: AuthorId, circle: str) -> EpochKey | None:
+    """The epoch to publish under, where one is begun and its members are still the same."""
+    known = epochs_of(db, author, circle)
+    return known[0].key if known and known[0].current else None
+
+
 def current_epoch(
     db: sqlite3.Connection, env: Environment, circle: str, members: Collection[AuthorId]
 ) -> tuple[EpochKey, list[Record]]:
     """The epoch to publish under, begun now if the members have changed; and the grants that were written."""
-    known = epochs_of(db, env.keys.author, circle)
-    if known and known[0].current:
-        return known[0].key, []
+    known = known_epoch(db, env.keys.author, circle)
+    if known is not None:
+        return known, []
     epoch = EpochKey(env.random_bytes(KEY_BYTES))
     add_epoch(db, epoch, env.keys.author, circle, now=env.now(), current=True)
     return epoch, write_grants(db, env, circle, members)

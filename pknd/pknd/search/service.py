@@ -79,7 +79,7 @@ class Queries:
         self._silences: dict[DeviceId, int] = {}
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
-        """Snapshots from the disk at once, then as answers change the top; the last one is final."""
+        """A snapshot from the disk at once, then as answers change the top; the last one is final."""
         began = self._env.monotonic()
         state = await self._local(request)
         fan = FanOut(request.limit, {cid: r.score for cid, r in state.ranks.items()})
@@ -88,7 +88,9 @@ class Queries:
         query_id = self._env.random_bytes(16)
         inbox: _Inbox = asyncio.Queue(_ANSWERS_WAITING)
         tasks: dict[DeviceId, asyncio.Task[None]] = {}
-        yield QueryUpdate(await self._result(request, state, fan, began), final=False)
+        if candidates:
+            # Where nobody is asked the final one follows at once.
+            yield QueryUpdate(await self._result(request, state, fan, began), final=False)
         effects = fan.start(candidates, self._env.monotonic() * 1000)
         try:
             while True:

@@ -59,11 +59,17 @@ class Intake:
     async def take(self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool]) -> Taken:
         """Store what is wanted and valid, in one transaction."""
         taken = Taken()
-        new = await self._env.store.read(lambda db: _new(db, blocks, taken))
-        checked = await asyncio.to_thread(self._check, new, wanted, taken)
+        checked = await asyncio.to_thread(self._sift, blocks, wanted, taken)
         if checked:
             await self._store(checked, taken)
         return taken
+
+    def _sift(
+        self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool], taken: Taken
+    ) -> list[Arrival]:
+        """One thread for both: a single new record would mostly wait for its turn."""
+        new = self._env.store.read_now(lambda db: _new(db, blocks, taken))
+        return self._check(new, wanted, taken)
 
     def _check(
         self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool], taken: Taken

@@ -338,13 +338,14 @@ class Schedule(Generic[Source]):
             for cid, flight in state.flights.items():
                 if flight.given_up:
                     continue
+                stalled = now - flight.moved_at >= self._rules.stall
                 for other, better in self._sources.items():
                     slots = better.window - len(better.flights) - promised.get(other, 0)
                     if other == source or better.not_before > now or not self._may_have(better, cid):
                         continue
-                    if cid in better.passed:
+                    if cid in better.passed and not stalled:
                         continue
-                    if self._is_too_slow(state, flight, better, now, cid == head, slots, free):
+                    if stalled or self._is_too_slow(state, flight, better, now, cid == head, slots, free):
                         promised[other] = promised.get(other, 0) + 1
                         flight.given_up = True
                         yield GiveUp(source, cid)
@@ -361,8 +362,6 @@ class Schedule(Generic[Source]):
         free: Sequence[Cid],
     ) -> bool:
         rules = self._rules
-        if now - flight.moved_at >= rules.stall:
-            return True
         if better.rate is None:
             return False
         left = flight.size - flight.received

@@ -11,8 +11,8 @@ from pkn_protocol.sync.spreading import How
 STORED_AT_ONCE = 1024
 """Records in a batch: its transaction's fsync is then a small part of the work."""
 STORED_BYTES_AT_ONCE = 4 * 1024 * 1024
-MOST_BATCHES = 3
-"""Batches of one connection under way: two are verified while another is written."""
+MOST_BATCHES = 2
+"""Batches of one connection under way: one is verified while the other is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,12 @@ class Arrivals:
         self._storing: dict[int, _Part] = {}
         self.count = 0
         """Records that are not on disk yet."""
-        self.size = 0
-        """Their bytes."""
 
     def put(self, blocks: Sequence[bytes], how: How, *, ordered: bool) -> None:
         if blocks:
             queue = self._ordered if ordered else self._others
-            part = _Part(tuple(blocks), how, ordered, sum(map(len, blocks)))
-            queue.append(part)
+            queue.append(_Part(tuple(blocks), how, ordered, sum(map(len, blocks))))
             self.count += len(blocks)
-            self.size += part.size
 
     def next_batch(self, number: int, *, only_ordered: bool) -> tuple[bytes, ...] | None:
         """What to store next, under that number; None while enough is under way, or nothing waits.
@@ -77,7 +73,6 @@ class Arrivals:
         part = self._storing.pop(number, None)
         if part is not None:
             self.count -= len(part.blocks)
-            self.size -= part.size
 
     def how(self, number: int) -> How:
         """How the records of a batch under way came here."""

@@ -49,12 +49,8 @@ from pkn_protocol.sync.spreading import How
 from pkn_protocol.sync.untaken import Untaken
 from pkn_protocol.sync.wanting import Wanting
 
-MOST_UNSTORED = 4096
-"""Records of one peer that were asked for or have come, and are not on disk: the batches under way, and one
-that gathers."""
-MOST_UNSTORED_BYTES = 8 * 1024 * 1024
-"""Of those that have come: with more, nothing further is asked for, since records may be twenty times as long
-as most are."""
+MOST_UNSTORED = 2048
+"""Records of one peer that were asked for or have come, and are not on disk: two batches."""
 MOST_ASKED = 8
 """Messages of the peer that the store or a thread still works on, beside comparisons and batches."""
 TELL_AGAIN_MS = 10_000
@@ -113,9 +109,7 @@ class Session:
     @property
     def is_full(self) -> bool:
         """Whether nothing more of the peer should be read for now."""
-        arrivals = self._arrivals
-        too_many = arrivals.count > MOST_UNSTORED or arrivals.size > MOST_UNSTORED_BYTES
-        return self._comparing.is_full or too_many or self._asked >= MOST_ASKED
+        return self._comparing.is_full or self._arrivals.count > MOST_UNSTORED or self._asked >= MOST_ASKED
 
     @property
     def progress(self) -> Progress:
@@ -456,8 +450,6 @@ class Session:
 
     def _fetch_next(self, now: int) -> None:
         while True:
-            if self._arrivals.size > MOST_UNSTORED_BYTES:
-                return
             room = MOST_UNSTORED - self._arrivals.count - self._fetching.requested
             number = next(self._numbers)
             fetch = self._fetching.next_fetch(number, now, room)

@@ -123,14 +123,14 @@ def _by_script(text: str) -> str | None:
 
 
 def _by_words(text: str) -> str | None:
-    votes: Counter[str] = Counter()
-    words = Counter(text.replace("'", " ").replace("’", " ").split())
-    if len(words) <= _FEW_WORDS:
+    votes: dict[str, int] = {}
+    words = text.replace("'", " ").replace("’", " ").split()
+    if len(set(words)) <= _FEW_WORDS:
         # In a long text there are enough without punctuation at them.
-        words = Counter(word.strip(_PUNCTUATION) for word in words.elements())
-    for word in words.keys() & _VOTERS.keys():
-        for lang in _VOTERS[word]:
-            votes[lang] += words[word]
+        words = [word.strip(_PUNCTUATION) for word in words]
+    for word in words:
+        for lang in _VOTERS.get(word, ()):
+            votes[lang] = votes.get(lang, 0) + 1
     most = max(votes.values(), default=0)
     best = [lang for lang, count in votes.items() if count == most]
     return best[0] if most >= _LEAST_VOTES and len(best) == 1 else None

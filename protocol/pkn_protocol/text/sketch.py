@@ -28,7 +28,8 @@ HEADER_BYTES = 4
 LENGTH_CODES = 256
 CLASS_BITS = 2
 CLASS_MASK = 3
-_CLASS_OF_COUNT = (0, 0, 1, 2, 2)
+CLASS_OF_COUNT = (0, 0, 1, 2, 2, 3)
+"""The class of each number of occurrences, that of more being the last."""
 
 
 class BadSketch(ValueError):
@@ -62,7 +63,7 @@ def sketch_of(stems: Sequence[int]) -> Sketch:
     first occurrence: this needs no knowledge of other texts, so that every reader can check it.
     """
     kept = sorted(_most_telling(Counter(stems)))
-    classes = {stem: _CLASS_OF_COUNT[count] if count < 5 else 3 for stem, count in kept}
+    classes = {stem: CLASS_OF_COUNT[count] if count < 5 else 3 for stem, count in kept}
     return Sketch(ANALYSER, length_of_code(length_code(len(stems))), classes)
 
 

@@ -21,7 +21,7 @@ from pknd.items.drafts import analyse_captured, analysed_part, item_body
 )
 def test_a_reader_of_record_and_text_makes_the_same_sketch(title: str, text: str) -> None:
     captured = Captured(ItemKind.NOTE, title, "text/markdown", text=text, data=text.encode())
-    body = item_body(captured, analyse_captured(captured, default_lang="en"), payload=None)
+    body = item_body(captured, analyse_captured([captured], default_lang="en")[0], payload=None)
     assert body.sketch is not None
     assert body.lang is not None
     assert len(body.title.encode()) <= limits.TITLE_BYTES

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pkn_protocol.text import sketch_making
 from pkn_protocol.text.analysis import ANALYSER, analyse
 from pkn_protocol.text.sketch import (
     CLASS_FREQUENCY,
@@ -184,3 +185,19 @@ def test_the_longest_sketches_and_empty_ones_among_many_are_read_too() -> None:
     )
     assert together(many * 40) == one_by_one(many * 40)
     assert together([]) == []
+
+
+@given(st.lists(STEMS, max_size=2 * sketch_making.FEWEST_TOGETHER))
+def test_sketches_made_together_are_those_made_alone(texts: list[list[int]]) -> None:
+    made = sketch_making.make_sketches(texts)
+    assert [blob for _, blob in made] == [make_sketch(stems) for stems in texts]
+    assert [sketch for sketch, _ in made] == [decode_sketch(blob) for _, blob in made]
+    assert all(list(sketch.classes) == sorted(sketch.classes) for sketch, _ in made)
+
+
+def test_texts_of_any_size_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketch_making, "MOST_TOGETHER", 5000)
+    stray = [[2**24 - 1], [0], [], list(range(0, 2**24, 2**24 // 40)), [2**24 - 1, *range(600)]]
+    texts = [[*range(at, at + count)] for at, count in ((7, 3000), (0, 1024), (50, 1025), (9, 1))] + stray
+    texts += [[5] * repeated for repeated in range(8)]
+    assert [blob for _, blob in sketch_making.make_sketches(texts)] == [make_sketch(one) for one in texts]
