@@ -6,7 +6,6 @@ has not. OpenSSL, hashlib and the file system let other threads run meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import ssl
@@ -19,8 +18,8 @@ from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.payload import BLOCK_BYTES
 from pkn_protocol.records.walk import BadBlock
 from pknd import log
-from pknd.background import background_threads, over
 from pknd.channel.blocks import token_text
+from pknd.channel.lanes import Lanes
 from pknd.channel.limits import PIECE_BYTES, Limits
 from pknd.channel.pinned import BadAnswer, Idle, PinnedConnection, Source, WrongCertificate
 from pknd.channel.receiving import InMemory, Receiving
@@ -46,19 +45,22 @@ class BulkClient:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._context = client_context()
-        self._executor = background_threads(_THREADS, "pkn-bulk")
+        self._lanes = Lanes(_THREADS, limits.bulk_block_seconds)
         self._idle = Idle()
-        self._running: set[_Transfer] = set()
 
     async def close(self) -> None:
         """Break off what is under way."""
-        for transfer in self._running:
-            transfer.abort()
         self._idle.close()
-        await asyncio.to_thread(self._executor.shutdown)
+        await self._lanes.close()
 
     async def fetch(
-        self, source: Source, cid: Cid, *, most_bytes: int, alive: Callable[[], bool]
+        self,
+        source: Source,
+        cid: Cid,
+        *,
+        most_bytes: int,
+        alive: Callable[[], bool],
+        is_close: bool = False,
     ) -> bytes | None:
         """A block, verified; None where the peer does not give it. A transfer that breaks off goes on where
         it stopped while the connection to the peer is `alive`.
@@ -70,55 +72,33 @@ class BulkClient:
         tries = self._limits.bulk_tries
         while True:
             try:
-                return into.block if await self._receive(source, cid, into, most_bytes) else None
+                came = await self._receive(source, cid, into, most_bytes, is_close)
+                return into.block if came else None
             except _BrokenOff as error:
                 tries -= 1
                 if tries <= 0 or not alive():
                     raise LinkClosed(f"the transfer broke off: {error}") from error
                 log.event("channel.transfer_resumed", LogLevel.DEBUG, at=into.length, reason=str(error))
 
-    async def receive(self, source: Source, cid: Cid, into: Receiving) -> bool:
+    async def receive(self, source: Source, cid: Cid, into: Receiving, *, is_close: bool = False) -> bool:
         """Complete a block whose beginning (maybe another peer's) is there already; False where the peer does
-        not give it. What has come when it fails stays in `into`.
+        not give it. What has come when it fails stays in `into`. `is_close`: the way there takes next to no
+        time, so that few requests keep it busy.
 
         Raises:
             LinkClosed: broken off, or not to be had there now. BadBlock: not the block. OSError: of `into`.
         """
         try:
-            return await self._receive(source, cid, into, BLOCK_BYTES)
+            return await self._receive(source, cid, into, BLOCK_BYTES, is_close)
         except _BrokenOff as error:
             raise LinkClosed(f"the transfer broke off: {error}") from error
 
-    async def _receive(self, source: Source, cid: Cid, into: Receiving, most_bytes: int) -> bool:
+    async def _receive(
+        self, source: Source, cid: Cid, into: Receiving, most_bytes: int, is_close: bool
+    ) -> bool:
         transfer = _Transfer(source, cid, into, most_bytes, self._context, self._idle, self._limits)
-        self._running.add(transfer)
-        loop = asyncio.get_running_loop()
-        begun = loop.create_future()
-
-        def run() -> bool:
-            loop.call_soon_threadsafe(begun.set_result, None)
-            return transfer.run()
-
-        work = self._executor.submit(run)
-        ended = asyncio.wrap_future(work)
-        try:
-            # Waiting for a thread is not the source's slowness.
-            await asyncio.wait((begun, ended), return_when=asyncio.FIRST_COMPLETED)
-            async with asyncio.timeout(self._limits.bulk_block_seconds):
-                return await asyncio.shield(ended)
-        except TimeoutError:
-            raise LinkClosed("blocks cannot be had: too slow") from None
-        finally:
-            self._running.discard(transfer)
-            if not ended.done():
-                if work.cancel():
-                    ended.cancel()
-                else:
-                    transfer.abort()
-                    # Cancelled or not: `into` is the thread's until it ends, which is at once now.
-                    await over(ended)
-            if not ended.cancelled():
-                ended.exception()
+        at_once = self._limits.bulk_from_close if is_close else self._limits.bulk_at_once
+        return await self._lanes.run(source, transfer, at_once=at_once)
 
 
 class _Transfer:

@@ -69,6 +69,10 @@ class Limits:
 
     bulk_at_once: int = 4
     """Blocks that one peer may fetch at a time."""
+    bulk_from_close: int = 2
+    bulk_close_ms: float = 5.0
+    """So many at a time from peers that are nearer than this: there it is processors that bytes wait for, and
+    two more threads would only keep a new record waiting twice as long."""
     bulk_in_all: int = 32
     """Blocks that are given at a time, to all peers together; each is up to 1 MiB of memory."""
     bulk_to_strangers: int = 8

@@ -109,8 +109,6 @@ class Link:
         self._socket = socket
         self._fetch = fetch
         self._receive = receive
-        # As many as the peer allows, whoever here wants them.
-        self._bulk_places = asyncio.Semaphore(limits.bulk_at_once)
         self._meter = meter
         self._clock = clock
         self._limits = limits
@@ -130,6 +128,11 @@ class Link:
         """Whether the connection is over, or about to be."""
         return self._over.is_set() or self._closing.done()
 
+    @property
+    def is_close(self) -> bool:
+        """Whether the way there takes next to no time."""
+        return self.rtt_ms is not None and self.rtt_ms < self._limits.bulk_close_ms
+
     async def send(self, message: m.Message) -> None:
         await self._put(m.Envelope(message))
 
@@ -147,19 +150,17 @@ class Link:
     async def fetch_block(self, cid: Cid, *, most_bytes: int) -> bytes | None:
         if self.closed:
             raise LinkClosed("the connection is gone")
-        async with self._bulk_places:
-            block = await self._fetch(self, cid, most_bytes)
+        block = await self._fetch(self, cid, most_bytes)
         self.bytes_in += len(block or b"")
         return block
 
     async def receive_block(self, cid: Cid, into: Receiving) -> bool:
-        async with self._bulk_places:
-            if self.closed:
-                raise LinkClosed("the connection is gone")
-            try:
-                return await self._receive(self, cid, into)
-            finally:
-                self.bytes_in += max(0, into.length - into.had)
+        if self.closed:
+            raise LinkClosed("the connection is gone")
+        try:
+            return await self._receive(self, cid, into)
+        finally:
+            self.bytes_in += max(0, into.length - into.had)
 
     async def close(self, code: CloseCode, reason: str) -> None:
         """End the connection and say why; returns at once."""

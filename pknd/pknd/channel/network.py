@@ -119,10 +119,8 @@ class Network:
         self.addresses = tuple(_shown(listening.getsockname()) for listening in sockets)
         self._local = replace(self._local, port=self.port)
         await self._listener.start(sockets)
-        self._running = _Running(
-            DialClient(self._limits, random_bytes=self._random_bytes),
-            BulkClient(self._limits),
-        )
+        dialling = DialClient(self._limits, random_bytes=self._random_bytes)
+        self._running = _Running(dialling, BulkClient(self._limits))
         log.event("network.listening", addresses=self.addresses)
 
     async def stop(self) -> None:
@@ -273,11 +271,12 @@ class Network:
 
     async def _fetch(self, link: Link, cid: Cid, most_bytes: int) -> bytes | None:
         bulk, source = self._bulk_of(link)
-        return await bulk.fetch(source, cid, most_bytes=most_bytes, alive=lambda: not link.closed)
+        is_close, alive = link.is_close, lambda: not link.closed
+        return await bulk.fetch(source, cid, most_bytes=most_bytes, alive=alive, is_close=is_close)
 
     async def _receive(self, link: Link, cid: Cid, into: Receiving) -> bool:
         bulk, source = self._bulk_of(link)
-        return await bulk.receive(source, cid, into)
+        return await bulk.receive(source, cid, into, is_close=link.is_close)
 
     def _bulk_of(self, link: Link) -> tuple[BulkClient, Source]:
         port = link.remote[1] if link.outbound else link.peer.port

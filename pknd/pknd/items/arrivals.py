@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import Cid
@@ -57,6 +58,9 @@ class Keeper:
         self._group: list[Arrival] = []
         self._came = asyncio.Event()
         self._adopting: asyncio.Future[None] | None = None
+        self._syncing: dict[PartialFile, Future[None]] = {}
+        """On their way to the disk from the moment they came; by the time their group is made up most are
+        there."""
         self.is_gone = False
         """The item was: nothing of its content is to stay, not even a beginning."""
 
@@ -70,6 +74,8 @@ class Keeper:
         return len(self._waiting) + len(self._group) >= MOST_WAITING
 
     def put(self, arrival: Arrival) -> None:
+        if isinstance(arrival.block, PartialFile):
+            self._syncing[arrival.block] = self._env.store.files.sync(arrival.block)
         self._waiting.append(arrival)
         self._came.set()
 
@@ -96,6 +102,7 @@ class Keeper:
                 if not self._adopting.cancelled():
                     self._adopting.exception()  # told to `run`, if that was not cancelled
         finally:
+            await over(asyncio.ensure_future(asyncio.to_thread(wait, list(self._syncing.values()))))
             for arrival in (*self._waiting, *self._group):
                 if isinstance(arrival.block, PartialFile):
                     arrival.block.close(keep=not self.is_gone)
@@ -129,8 +136,11 @@ class Keeper:
         files = self._env.store.files
         blocks = [(a.cid, a.block) for a in group if isinstance(a.block, PartialFile)]
         try:
+            for _, block in blocks:
+                self._syncing[block].result()
             files.adopt(blocks)
         except OSError as error:
             raise translated(error, self._env.store.path) from error
         for _, block in blocks:
+            del self._syncing[block]
             block.close()

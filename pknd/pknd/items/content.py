@@ -9,8 +9,9 @@ from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BadChunk, BadManifest, open_chunk
 from pkn_protocol.records.walk import PayloadWalk, WantedBlock, check_length
-from pknd.store.blocks import OriginalChanged, block_size, get_block
+from pknd.store.blocks import block_size, get_block
 from pknd.store.files import BlockFiles
+from pknd.store.originals import OriginalChanged
 from pknd.store.records import Held
 
 SHOWN_TEXT_BYTES = 2 * 1024 * 1024

@@ -20,8 +20,8 @@ from pkn_protocol.records.ids import AuthorId, cid_text, did_key
 from pknd.items.content import SHOWN_TEXT_BYTES, is_text, read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
-from pknd.store.blocks import lost_original
 from pknd.store.files import BlockFiles
+from pknd.store.originals import lost_original
 from pknd.store.records import Held, about, backlinks, versions
 
 _MOST_BACKLINKS = 50

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pkn_protocol.bulk.schedule import Ask, Fetch, GiveUp, Loss, Schedule
 from pkn_protocol.channel import messages as m
@@ -14,20 +13,15 @@ from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, BadManifest, stored_size
-from pkn_protocol.records.walk import BadBlock, PayloadWalk, WantedBlock, check_length, check_place
+from pkn_protocol.records.walk import BadBlock, WantedBlock, check_length, check_place
 from pknd import log
 from pknd.environment import Environment
 from pknd.items.arrivals import Arrival, Keeper
-from pknd.items.content import missing_block
+from pknd.items.changes import Changes
+from pknd.items.missing import MissingBlocks
 from pknd.store.blocks import (
     IN_ROW_BYTES,
-    HeldBlock,
     bytes_used,
-    count_used,
-    get_block,
-    held_blocks,
-    set_complete,
-    use_blocks,
 )
 from pknd.store.failures import translated
 from pknd.store.partials import PartialFile
@@ -37,6 +31,8 @@ WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
 PATIENCE_S = 30.0
 """When nobody who is here has what is missing, though something came: a daemon that restarts is back then."""
+PATIENCE_ASKED_S = 4.0
+"""The same when only manifests came: by then all were asked once more, as one may be fetching it itself."""
 _TICK_S = 0.25
 _HAVE_S = 10.0
 _AUTHOR_FIRST, _OTHERS = 0.0, 1.0
@@ -48,24 +44,6 @@ class _Fetching:
     size: int
     into: PartialFile | None = None
     given_up: bool = False
-
-
-@dataclass(slots=True)
-class Changes:
-    """Counts what has changed, for those who wait for the next change."""
-
-    count: int = 0
-    _event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def tell(self) -> None:
-        self.count += 1
-        event, self._event = self._event, asyncio.Event()
-        event.set()
-
-    async def since(self, count: int) -> None:
-        """Until there has been a change after that count."""
-        while self.count == count:
-            await self._event.wait()
 
 
 class Download:
@@ -84,32 +62,28 @@ class Download:
         self.changes = Changes()
         self.is_abandoned = False
         """Nobody waits for it any more: it ends as soon as something would have to be fetched."""
-        self._begun = False
         self._env = env
         self._links = links
         self._record = record
         self._author = author
         self._payload = payload
-        self._focus = 0
-        self._walk: PayloadWalk
+        self._missing = MissingBlocks(env, record, payload)
         self._schedule: Schedule[PeerLink] = Schedule()
         self._keeper = Keeper(env, record, self._on_kept)
         self._met: set[PeerLink] = set()
-        self._missing: set[Cid] = set()
         self._fetching: dict[tuple[PeerLink, Cid], _Fetching] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._fetched = 0
+        self._has_chunks = False
         self._look_round_at = 0.0
-        self._window: dict[Cid, WantedBlock] = {}
-        self._window_moved = True
         self._stuck_since: float | None = None
         self._failure: BaseException | None = None
 
     @property
     def has_all(self) -> bool:
         """Whether nothing is to be fetched that is known of: what came is to be kept, the end to be noted."""
-        return self._begun and not self._window and not self._fetching
+        return self._missing.has_looked and not self._missing.window and not self._fetching
 
     def look_again(self) -> None:
         """Somebody new is connected."""
@@ -118,9 +92,7 @@ class Download:
 
     def read_at(self, stored: int) -> None:
         """A reader waits at that stored byte: what follows it comes first."""
-        if stored != self._focus:
-            self._focus = stored
-            self._window_moved = True
+        if self._missing.read_at(stored):
             self._wake.set()
 
     async def run(self) -> bool:
@@ -129,7 +101,7 @@ class Download:
         Raises:
             BadManifest: its author's tree is invalid. ItemGone. DiskFull.
         """
-        self._walk = PayloadWalk(self._payload)
+        self._missing.begin()
         self.done = await self._env.store.read(lambda db: bytes_used(db, self._record))
         self.changes.tell()
         try:
@@ -154,13 +126,14 @@ class Download:
             self._wake.clear()
             if self._failure is not None:
                 raise self._failure
-            await self._look_at_disk()
-            if self._walk.wanted is None and not self._keeper.cids:
-                if await self._complete():
+            if await self._missing.look(self._keeper.cids):
+                wanted = self._missing.window.values()
+                self._schedule.want([(one.cid, one.stored if one.level == 0 else 0) for one in wanted])
+            if self._missing.is_empty and not self._keeper.cids:
+                if await self._missing.note_complete():
                     return True
-                self._begin_anew()
                 continue
-            if self.is_abandoned and self._window:
+            if self.is_abandoned and self._missing.window:
                 return False
             now = self._env.monotonic()
             if now >= self._look_round_at:
@@ -185,69 +158,8 @@ class Download:
             return False
         if self._stuck_since is None:
             self._stuck_since = now
-        return now - self._stuck_since >= (PATIENCE_S if self._fetched else 0.0)
-
-    async def _look_at_disk(self) -> None:
-        """Pass over what is here already, until the window holds only what is missing."""
-        if not self._window_moved:
-            return
-        self._window_moved = False
-        while True:
-            ahead = self._walk.ahead(WINDOW, begin=self._focus)
-            coming = self._keeper.cids
-            unseen = [one for one in ahead if one.cid not in self._missing and one.cid not in coming]
-            if not unseen:
-                break
-            await self._pass_over(unseen)
-        self._window = {one.cid: one for one in ahead if one.cid not in coming}
-        self._begun = True
-        self._schedule.want([(one.cid, one.stored if one.level == 0 else 0) for one in self._window.values()])
-
-    async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
-        files, record = self._env.store.files, self._record
-
-        def work(db: sqlite3.Connection) -> tuple[dict[Cid, HeldBlock], dict[Cid, bytes]]:
-            held = held_blocks(db, {one.cid for one in unseen}, record=record)
-            manifests = {}
-            for one in unseen:
-                if one.level and one.cid in held and (block := get_block(db, files, one.cid)) is not None:
-                    manifests[one.cid] = block
-            return held, manifests
-
-        held, manifests = await self._env.store.read(work)
-        for one in unseen:
-            if one.level and one.cid in manifests:
-                self._walk.chunks_below(manifests[one.cid], one)
-            elif one.level == 0 and one.cid in held:
-                # Somebody else's item may have brought it, to another place.
-                check_length(one, held[one.cid].size)
-                self._walk.pass_over(one)
-            else:
-                self._missing.add(one.cid)
-        if unused := [cid for cid, block in held.items() if not block.is_used]:
-            await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
-
-    async def _complete(self) -> bool:
-        """Note that all is here, if it is: retention may have taken something away meanwhile."""
-        files, record, payload = self._env.store.files, self._record, self._payload
-
-        def look(db: sqlite3.Connection) -> int | None:
-            return None if missing_block(db, files, payload) is not None else count_used(db, record)
-
-        count = await self._env.store.read(look)
-
-        def work(db: sqlite3.Connection) -> bool:
-            if count is None or count_used(db, record) != count:
-                return False
-            set_complete(db, record)
-            return True
-
-        return await self._env.store.write(work)
-
-    def _begin_anew(self) -> None:
-        self._walk = PayloadWalk(self._payload)
-        self._missing.clear()
-        self._window_moved = True
+        patience = PATIENCE_S if self._has_chunks else PATIENCE_ASKED_S if self._fetched else 0.0
+        return now - self._stuck_since >= patience
 
     def _meet(self) -> None:
         links = set(self._links())
@@ -277,7 +189,7 @@ class Download:
                 self._asking.add(asking)
                 asking.add_done_callback(self._asking.discard)
             case Fetch():
-                wanted = self._window[effect.cid]
+                wanted = self._missing.window[effect.cid]
                 task = tasks.create_task(self._fetch(effect.source, wanted))
                 self._fetching[effect.source, effect.cid] = _Fetching(task, wanted.stored)
             case GiveUp():
@@ -352,7 +264,8 @@ class Download:
     def _came(self, link: PeerLink, arrival: Arrival, fetched: int) -> None:
         self._schedule.came(link, arrival.cid, fetched, self._env.monotonic())
         self._fetched += fetched
-        self._window.pop(arrival.cid, None)
+        wanted = self._missing.window.pop(arrival.cid, None)
+        self._has_chunks = self._has_chunks or (wanted is not None and wanted.level == 0)
         if arrival.cid in self._missing and arrival.cid not in self._keeper.cids:
             self._keeper.put(arrival)
         elif isinstance(arrival.block, PartialFile):
@@ -360,19 +273,8 @@ class Download:
             arrival.block.close(keep=False)
 
     async def _on_kept(self, kept: Sequence[Arrival], lost: Sequence[Cid]) -> None:
-        """A group is on disk; go below the manifests in it."""
-        sizes = {arrival.cid: arrival for arrival in kept}
-        for one in self._walk.ahead(WINDOW, begin=self._focus):
-            arrival = sizes.get(one.cid)
-            if arrival is None:
-                continue
-            check_length(one, arrival.size)
-            if one.level == 0:
-                self._walk.pass_over(one)
-            elif isinstance(arrival.block, bytes):
-                self._walk.receive(arrival.block, one)
-        self._missing -= sizes.keys()
-        self._window_moved = True
+        """A group is on disk."""
+        self._missing.kept(kept)
         self.done = min(self.total, self.done + sum(arrival.size for arrival in kept))
         self._wake.set()
         self.changes.tell()

@@ -12,13 +12,16 @@ from pkn_protocol.records.ids import Cid
 from pknd import log
 from pknd.background import background_threads
 from pknd.environment import Environment
-from pknd.store.blocks import OriginalChanged, get_block, scopes_using
+from pknd.store.blocks import get_block, scopes_using
+from pknd.store.originals import OriginalChanged, cids_of_lost_originals
 from pknd.sync.link import PeerLink
 
 _READ_AT_ONCE = 3
 """Reading and checking (of own files also sealing) takes a processor for milliseconds a block."""
 _MOST_CACHED = 8
 """Blocks of up to 1 MiB read last: one that is asked for in parts, or by several at a time, is read once."""
+
+_MOST_SCOPES = 8
 
 
 class BlockGiver:
@@ -29,12 +32,15 @@ class BlockGiver:
         self._may_see = may_see
         self._threads = background_threads(_READ_AT_ONCE, "pkn-give")
         self._cache: OrderedDict[Cid, bytes] = OrderedDict()
+        self._scopes: list[bytes] = []
+        """Of blocks given last."""
 
     async def which(self, link: PeerLink, have: m.Have) -> m.Holds:
         """Which blocks the peer can have; what it may not see is like what is not here."""
 
         def work(db: sqlite3.Connection) -> list[set[bytes]]:
-            return [scopes_using(db, cid) for cid in have.cids]
+            lost = cids_of_lost_originals(db, have.cids)
+            return [set() if cid in lost else scopes_using(db, cid) for cid in have.cids]
 
         scopes = await self._env.store.read(work)
         return m.Holds(bytes(self._is_open(link, found) for found in scopes))
@@ -43,24 +49,27 @@ class BlockGiver:
         """A block for who may see a record that needs it; for others it is as if it were not here: it is not
         even read, so that neither time nor work tell of it."""
         files = self._env.store.files
+        # Most blocks belong where the last ones did: then one visit to a thread does for all.
+        open_scopes = frozenset(scope for scope in self._scopes if self._may_see(link, scope))
 
-        def look(db: sqlite3.Connection) -> set[bytes]:
-            return scopes_using(db, cid)
+        def work(db: sqlite3.Connection) -> tuple[set[bytes], bytes | None]:
+            scopes = scopes_using(db, cid)
+            if scopes.isdisjoint(open_scopes):
+                return scopes, None
+            return scopes, self._cache.get(cid) or get_block(db, files, cid)
 
-        if not self._is_open(link, await self._env.store.read(look)):
+        loop = asyncio.get_running_loop()
+        try:
+            scopes, block = await loop.run_in_executor(self._threads, self._env.store.read_now, work)
+            if block is None and scopes.isdisjoint(open_scopes) and self._is_open(link, scopes):
+                self._scopes = [*scopes, *(one for one in self._scopes if one not in scopes)][:_MOST_SCOPES]
+                open_scopes = frozenset(scopes)
+                _, block = await loop.run_in_executor(self._threads, self._env.store.read_now, work)
+        except OriginalChanged as error:
+            log.event("block.original_changed", path=str(error.path))
             return None
-        block = self._cache.get(cid)
         if block is None:
-            loop = asyncio.get_running_loop()
-            try:
-                block = await loop.run_in_executor(
-                    self._threads, self._env.store.read_now, lambda db: get_block(db, files, cid)
-                )
-            except OriginalChanged as error:
-                log.event("block.original_changed", path=str(error.path))
-                return None
-            if block is None:
-                return None
+            return None
         self._cache[cid] = block
         self._cache.move_to_end(cid)
         if len(self._cache) > _MOST_CACHED:

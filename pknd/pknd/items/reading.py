@@ -14,11 +14,11 @@ from pkn_protocol.records.walk import PayloadWalk, check_length
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
+from pknd.items.ahead import ReadAhead
 from pknd.items.content import opened
 from pknd.items.fetching import Fetcher, Fetching
 from pknd.items.references import find_item
-from pknd.store.blocks import OriginalChanged, get_block, let_go_of_lost_originals, lost_original
-from pknd.store.files import BlockFiles
+from pknd.store.originals import OriginalChanged, let_go_of_lost_originals, lost_original
 from pknd.store.records import Held
 from pknd.store.spoiled import let_go_of_spoiled
 
@@ -124,12 +124,15 @@ class Contents:
         files = self._env.store.files
         step = BLOCK_BYTES if payload.key is None else SEALED_CHUNK_BYTES
         begin, end = first // step, max(first // step + 1, -(-last // step))
+        ahead = ReadAhead(self._env.store)
         try:
             walk = PayloadWalk(payload, first=begin * BLOCK_BYTES, last=end * BLOCK_BYTES)
             while walk.wanted is not None:
                 async with self._fetcher.following(held) as fetching:
-                    async for number, block in self._blocks(walk, files, fetching):
-                        text = await asyncio.to_thread(opened, payload, number, block)
+                    async for number, block in self._blocks(walk, ahead, fetching):
+                        text = block
+                        if payload.key is not None:
+                            text = await asyncio.to_thread(opened, payload, number, block)
                         yield text[max(0, first - number * step) : last - number * step]
                     if fetching is not None and fetching.is_over:
                         fetching.result()
@@ -141,17 +144,17 @@ class Contents:
             raise DomainError(
                 ErrorCode.UNREACHABLE, "its author has described the content wrongly"
             ) from error
+        finally:
+            ahead.close()
 
     async def _blocks(
-        self, walk: PayloadWalk, files: BlockFiles, fetching: Fetching | None
+        self, walk: PayloadWalk, ahead: ReadAhead, fetching: Fetching | None
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         """The chunks of a walk with their numbers, up to one that is not here and does not come."""
         while (wanted := walk.wanted) is not None:
             over = fetching is None or fetching.is_over
             count = 0 if fetching is None else fetching.download.changes.count
-            block = await asyncio.to_thread(
-                self._env.store.read_now, lambda db, cid=wanted.cid: get_block(db, files, cid)
-            )
+            block = await ahead.block(wanted.cid)
             if block is None:
                 if fetching is None or over:
                     return
@@ -163,6 +166,8 @@ class Contents:
                 walk.chunks_below(block)
                 continue
             walk.pass_over()
+            if (following := walk.wanted) is not None and following.level == 0:
+                ahead.begin(following.cid)
             yield wanted.offset // BLOCK_BYTES, block
 
 

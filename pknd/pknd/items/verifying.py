@@ -14,7 +14,8 @@ from pkn_protocol.records.payload import BadManifest
 from pkn_protocol.records.walk import PayloadWalk
 from pknd.environment import Environment
 from pknd.items.references import find_item
-from pknd.store.blocks import OriginalChanged, get_block, is_complete, lost_original
+from pknd.store.blocks import get_block, is_complete
+from pknd.store.originals import OriginalChanged, lost_original
 
 BATCH = 200
 _RESTORE = "restore it from a backup or a peer"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from pkn_protocol.records.ids import Cid, cid_text, matches
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, seal_chunk
 from pknd import log
 from pknd.store.files import BlockFiles
+from pknd.store.originals import OriginalChanged, lost_original
 from pknd.store.records import VISIBLE
 from pknd.store.rows import insert_rows
 
@@ -36,16 +37,6 @@ class OwnFile:
     mtime_ns: int
     key: bytes | None
     chunks: tuple[Cid, ...]
-
-
-class OriginalChanged(Exception):
-    """A referenced file is not what it was when it was published."""
-
-    code = "original-changed"
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} {problem} since it was published")
-        self.path = path
 
 
 def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes, *, record: int) -> None:
@@ -180,46 +171,6 @@ def is_complete(db: sqlite3.Connection, record: int) -> bool:
     """Whether a record's whole payload can be read here; an own file counts while it is as it was."""
     row = db.execute("SELECT complete FROM payload WHERE record = ?", (record,)).fetchone()
     return row is not None and bool(row[0]) and lost_original(db, record) is None
-
-
-def lost_original(db: sqlite3.Connection, record: int) -> OriginalChanged | None:
-    """What has become of an own file that a record's payload is read from; None where nothing has.
-
-    It may come back: a disk that is not plugged in is no reason to forget it.
-    """
-    return next((found for _, found in _lost_originals(db, record)), None)
-
-
-def let_go_of_lost_originals(db: sqlite3.Connection, record: int) -> None:
-    """From now on a record's payload is to come from peers, where its own file is not what it was."""
-    for own_file, _ in list(_lost_originals(db, record)):
-        db.execute(
-            "UPDATE payload SET complete = 0 WHERE record IN (SELECT block_use.record FROM block_use"
-            " JOIN block ON block.cid = block_use.cid WHERE block.own_file = ?)",
-            (own_file,),
-        )
-        db.execute("DELETE FROM block WHERE own_file = ?", (own_file,))
-        db.execute("DELETE FROM own_file WHERE rowid = ?", (own_file,))
-
-
-def _lost_originals(db: sqlite3.Connection, record: int) -> Iterator[tuple[int, OriginalChanged]]:
-    if db.execute("SELECT 1 FROM own_file LIMIT 1").fetchone() is None:
-        return
-    found = db.execute(
-        "SELECT rowid, path, size, mtime_ns FROM own_file WHERE rowid IN (SELECT block.own_file"
-        " FROM block_use JOIN block ON block.cid = block_use.cid"
-        " WHERE block_use.record = ? AND block.place = ?)",
-        (record, _OWN_FILE),
-    ).fetchall()
-    for own_file, path_bytes, size, mtime_ns in found:
-        path = Path(os.fsdecode(path_bytes))
-        try:
-            about = path.stat()
-        except OSError as error:
-            yield own_file, OriginalChanged(path, f"cannot be read any more ({error.strerror})")
-            continue
-        if not stat.S_ISREG(about.st_mode) or (about.st_size, about.st_mtime_ns) != (size, mtime_ns):
-            yield own_file, OriginalChanged(path, "was changed")
 
 
 def has_block(db: sqlite3.Connection, cid: Cid) -> bool:

@@ -85,8 +85,11 @@ class PartialFile:
         Raises:
             OSError.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = self._opened()
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = self._opened()
         while piece := os.read(self._descriptor, _READ_BYTES):
             self.length += len(piece)
             if self.length > self._most_bytes:
@@ -94,6 +97,9 @@ class PartialFile:
                 break
             self._digest.update(piece)
         self.had = self.length
+
+    def _opened(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self, piece: memoryview) -> None:
         """Append; raises OSError, and what was written until then stays."""
@@ -118,20 +124,11 @@ class PartialFile:
         return self._digest.digest() == cid_digest(cid)
 
     def end(self) -> None:
-        """Nothing more comes: the system may begin to write, so that `sync` need not wait so long."""
-        self._not_cached()
+        """Nothing more comes."""
 
     def sync(self) -> None:
         """Until the bytes are on disk."""
         os.fsync(self._descriptor)
-        # A film that comes by should not push everybody else's files out of memory; and pages that are used
-        # again at once cost less than new ones.
-        self._not_cached()
-
-    def _not_cached(self) -> None:
-        if hasattr(os, "posix_fadvise"):
-            # Linux begins to write what is not on disk yet, and forgets what is (posix_fadvise(2)).
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self, *, keep: bool = True) -> None:
         """Let go, once or more often, of any thread; the beginning stays where it is worth it."""

@@ -27,9 +27,9 @@ class Rules:
     """Times in seconds."""
 
     per_source: int = 4
-    """In flight from one source: what a source allows a peer (SPEC, Transport, Limits)."""
+    """In flight from one source: what a source allows a peer at a time (SPEC, Transport, Limits)."""
     in_flight: int = 16
-    """In flight in all: each has a thread and 256 KiB of memory."""
+    """In flight in all."""
     first_window: int = 2
     """For a source whose speed is not known yet."""
     in_flight_seconds: float = 0.5

@@ -24,6 +24,7 @@ from pknd.daemon import Daemon
 from pknd.errors import DomainError
 from pknd.items import download, giving
 from pknd.items.arrivals import Arrival
+from pknd.items.missing import MissingBlocks
 from pknd.store import erasure
 from pknd.store.blocks import bytes_used, get_block, is_complete
 from pknd.store.files import BlockFiles
@@ -245,13 +246,13 @@ async def test_a_reader_who_leaves_with_the_last_byte_leaves_a_content_that_is_c
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     has_left = asyncio.Event()
-    complete = download.Download._complete
+    complete = MissingBlocks.note_complete
 
-    async def late(self: download.Download) -> bool:
+    async def late(self: MissingBlocks) -> bool:
         await has_left.wait()
         return await complete(self)
 
-    monkeypatch.setattr(download.Download, "_complete", late)
+    monkeypatch.setattr(MissingBlocks, "note_complete", late)
     data = content("the last byte", 3 * MB)
     async with three(tmp_path) as (ann, ben, _):
         item = await published(ann, written(tmp_path, data))

@@ -14,7 +14,6 @@ from pkn_protocol.records.model import Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, Entry, build_tree, cut
 from pknd.store.blocks import (
     IN_ROW_BYTES,
-    OriginalChanged,
     OwnFile,
     get_block,
     has_block,
@@ -27,6 +26,7 @@ from pknd.store.blocks import (
 )
 from pknd.store.files import BlockFiles
 from pknd.store.ingest import ingest
+from pknd.store.originals import OriginalChanged
 from pknd.store.store import Store
 from tests.pknd.store.people import NOW, Person
 
