@@ -124,7 +124,7 @@ def test_filters_alone_are_answered_with_the_command_that_lists(tmp_path: Path) 
     ann = Node("Ann", tmp_path)
     with running(ann):
         done = ann.run("query", "tag:physics/air", "kind:note")
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert "pkn list --tag physics/air --kind note" in done.stderr
         assert "pkn list --tag 'two words'" in ann.run("query", 'tag:"two words"').stderr
         assert "type at least one" in ann.run("query", "...").stderr
