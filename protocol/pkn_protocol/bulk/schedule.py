@@ -227,6 +227,12 @@ class Schedule(Generic[Source]):
         if state is None:
             return
         state.flights.pop(cid, None)
+        self._count_loss(state, cid, loss, now)
+        if state.failures >= self._rules.most_failures and not state.flights:
+            # Not while another block is on its way from there: nobody else may fetch that one too.
+            self.leave(source)
+
+    def _count_loss(self, state: _State, cid: Cid, loss: Loss, now: float) -> None:
         rules = self._rules
         if loss is Loss.GIVEN_UP:
             state.passed.add(cid)
@@ -246,9 +252,11 @@ class Schedule(Generic[Source]):
             if not claimed:
                 return
         state.failures += 1
-        state.not_before = now + min(rules.most_backoff, rules.first_backoff * 2 ** (state.failures - 1))
         if state.failures >= rules.most_failures:
-            self.leave(source)
+            state.not_before = math.inf
+        else:
+            pause = rules.first_backoff * 2 ** (state.failures - 1)
+            state.not_before = now + min(rules.most_backoff, pause)
 
     def next(self, now: float) -> list[Ask[Source] | Fetch[Source] | GiveUp[Source]]:
         """What to do now; call it again whenever something happened, and a few times a second."""

@@ -308,6 +308,20 @@ def test_a_block_that_was_handed_to_somebody_mute_comes_back() -> None:
     assert schedule.next(5.0) == [Fetch("slow", block)]
 
 
+def test_what_is_on_its_way_from_who_fails_is_fetched_by_nobody_else() -> None:
+    first, second = cids(2)
+    schedule: Schedule[str] = Schedule(Rules(most_failures=1))
+    schedule.want([(first, BLOCK_BYTES), (second, BLOCK_BYTES)])
+    schedule.join("bad", assumed=True)
+    assert schedule.next(0.0) == [Fetch("bad", first), Fetch("bad", second)]
+    schedule.join("good", assumed=True)
+    schedule.lost("bad", first, Loss.BROKEN, 0.5)
+    assert schedule.next(0.5) == [Fetch("good", first)]
+    schedule.lost("bad", second, Loss.BROKEN, 1.0)
+    assert list(schedule.sources) == ["good"]
+    assert schedule.next(1.0) == [Fetch("good", second)]
+
+
 @st.composite
 def swarms(draw: st.DrawFn) -> tuple[dict[str, Peer], list[Cid], int]:
     blocks = cids(draw(st.integers(1, 60)))
