@@ -32,7 +32,7 @@ def missing_block(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -
     walk = PayloadWalk(payload)
     while (wanted := walk.wanted) is not None:
         if wanted.level == 0:
-            if (size := block_size(db, wanted.cid)) is None:
+            if (size := block_size(db, wanted.cid)) is None or wanted.cid in files.spoiled:
                 return wanted
             check_length(wanted, size)
             walk.pass_over()
