@@ -34,7 +34,7 @@ from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.relinking import LateLinks, late_links, late_links_of_unchanged, relink
 from pknd.people.circles import PUBLIC
 from pknd.store.blocks import is_complete
-from pknd.store.records import get
+from pknd.store.records import Held, get
 from pknd.store.sources import Source, move_source, was_retracted
 
 BATCH = 100
@@ -246,8 +246,8 @@ def _sort(
     moved = source is not None and source.path != candidate.path
     # A moved file that kept its name has the same item; another name is another version.
     same = source is not None and source.digest == candidate.digest and before == audience
-    if same and held is not None and candidate.captured.path is not None:
-        # A file that lies where it lay, though its item has let go of it since.
+    if same and held is not None and _has_payload(held):
+        # The file is what it was, though its item may have let go of the content since.
         same = is_complete(db, held.rowid)
     if not same or source is None or (moved and source.path.name != candidate.path.name):
         examined.new.append(replace(candidate, audience=audience, before=source))
@@ -259,6 +259,10 @@ def _sort(
     late = None if held is None else late_links_of_unchanged(db, candidate.captured, candidate.path, held)
     if late is not None:
         examined.late.append(late)
+
+
+def _has_payload(held: Held) -> bool:
+    return isinstance(held.record.body, Item) and held.record.body.payload is not None
 
 
 def _audience(candidate: _Candidate) -> str:

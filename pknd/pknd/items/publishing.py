@@ -96,16 +96,17 @@ def plan(
         return ToWrite(Draft(captured, audience, links=links, source=origin), (note,))
     newest = next((version for version in versions(db, known.item) if version.head), before)
     item = newest.record.body
-    if known.digest == given.digest and _is_here(db, captured, before) and _says_all(newest.record, request):
+    if known.digest == given.digest and _is_here(db, before) and _says_all(newest.record, request):
         return Unchanged(newest.record)
     if isinstance(item, Item) and not captured.tags:
         captured = replace(captured, tags=item.tags)
     return ToWrite(Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin))
 
 
-def _is_here(db: sqlite3.Connection, captured: Captured, before: Held) -> bool:
-    """Of a file that lies where it lay: whether its item has not let go of it since."""
-    return captured.path is None or is_complete(db, before.rowid)
+def _is_here(db: sqlite3.Connection, before: Held) -> bool:
+    """Whether a version has not let go of its content since."""
+    item = before.record.body
+    return not isinstance(item, Item) or item.payload is None or is_complete(db, before.rowid)
 
 
 def _says_all(record: Record, request: PublishRequest) -> bool:
