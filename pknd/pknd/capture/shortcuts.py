@@ -44,8 +44,8 @@ def _in_location(data: bytes) -> str:
         # It takes no XML that declares entities.
         found = plistlib.loads(data)
     except Exception:
-        # The file is anybody's, and it is told nowhere what the parser raises: ExpatError, KeyError, IndexError,
-        # LookupError for an encoding that nobody knows, and more. Then it is a file as any other.
+        # The file is anybody's, and it is told nowhere what the parser raises: ExpatError, KeyError,
+        # IndexError, LookupError for an encoding that nobody knows, and more. Then it is a file as any other.
         return ""
     address = found.get(_KEY) if isinstance(found, dict) else None
     return address.strip() if isinstance(address, str) else ""
