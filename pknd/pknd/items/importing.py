@@ -134,9 +134,10 @@ class Importer:
             if writing is not None and before is not None:
                 await writing
                 yield Progress(len(files), len(files), shown(before.last))
-            async for seen, again in relink(self._env, self._publisher, late):
-                linked += again
-                yield Progress(seen, len(late), "links")
+            async for step in relink(self._env, self._publisher, late):
+                linked += step.linked
+                notes += [_not_linked(one.path, error) for one, error in step.failed]
+                yield Progress(step.seen, len(late), "links")
         finally:
             if writing is not None:
                 # What was handed over is finished, also when nobody listens any more.
@@ -340,6 +341,10 @@ def _batches(files: Sequence[Found]) -> list[Sequence[Found]]:
     if batch:
         batches.append(batch)
     return batches
+
+
+def _not_linked(path: Path, error: DomainError) -> FileNote:
+    return FileNote(shown(path), f"it is imported, but not all its links are in it: {error.line()}")
 
 
 def _failure(path: Path, error: DomainError | None) -> FailedFile:
