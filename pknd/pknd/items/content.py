@@ -76,6 +76,17 @@ def read_chunk(db: sqlite3.Connection, files: BlockFiles, payload: Payload, numb
     return opened(payload, number, block)
 
 
+def read_whole(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -> bytes:
+    """The plaintext of a payload that is not large.
+
+    Raises:
+        LookupError: it is not here. BadManifest, BadChunk, OriginalChanged.
+    """
+    return b"".join(
+        read_chunk(db, files, payload, number, cid) for number, cid in enumerate(chunks(db, payload, files))
+    )
+
+
 def read_text(db: sqlite3.Connection, files: BlockFiles, held: Held, *, most: int) -> str | None:
     """The beginning of an item's text, at most `most` bytes; None where there is none or it is not here."""
     item = held.record.body

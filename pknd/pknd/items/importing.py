@@ -27,6 +27,7 @@ from pknd.capture.files import capture_file, shown
 from pknd.capture.folder import Found, walk
 from pknd.environment import Environment
 from pknd.errors import DomainError
+from pknd.items.carrying import carried
 from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items, neighbour
 from pknd.items.origins import digest_of, replaced_by_next, source_of
@@ -34,7 +35,7 @@ from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.relinking import LateLinks, late_links, late_links_of_unchanged, relink
 from pknd.people.circles import PUBLIC
 from pknd.store.blocks import is_complete
-from pknd.store.records import Held, get
+from pknd.store.records import Held, get, versions
 from pknd.store.sources import Source, move_source, was_retracted
 
 BATCH = 100
@@ -203,7 +204,7 @@ class Importer:
         failed: list[FailedFile] = []
 
         def work(db: sqlite3.Connection) -> None:
-            ordered = _targets_first(candidates)
+            ordered = [self._carried(db, one) for one in _targets_first(candidates)]
             analysed = self._publisher.analyse([candidate.captured for candidate in ordered])
             for candidate, read in zip(ordered, analysed, strict=True):
                 try:
@@ -222,6 +223,23 @@ class Importer:
         self._env.store.read_now(work)
         self._publisher.check_room(batch.made)
         return failed
+
+    def _carried(self, db: sqlite3.Connection, candidate: _Candidate) -> _Candidate:
+        """A changed file with what was said of it beside it."""
+        before = _published_before(db, candidate)
+        if before is None or candidate.before is None:
+            return candidate
+        newest = next((one.record for one in versions(db, before.item_id) if one.head), before)
+        captured = carried(
+            db,
+            self._env.store.files,
+            candidate.captured,
+            candidate.path,
+            before=newest,
+            digest=candidate.before.digest,
+            default_lang=self._publisher.default_lang,
+        )
+        return replace(candidate, captured=captured)
 
 
 def _move_all(db: sqlite3.Connection, moved: Sequence[tuple[Path, Path]]) -> None:
