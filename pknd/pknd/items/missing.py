@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Payload
 from pkn_protocol.records.walk import PayloadWalk, WantedBlock, check_length
 from pknd.environment import Environment
+from pknd.errors import DomainError
 from pknd.items.arrivals import Arrival
 from pknd.items.content import missing_block
 from pknd.store.blocks import (
@@ -20,6 +22,8 @@ from pknd.store.blocks import (
     use_blocks,
 )
 
+_MOST_LOOKS = 4
+"""Times that what had come is found gone again before a fetch is ended: the disk spoils what it is given."""
 WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
 
@@ -27,7 +31,8 @@ WINDOW = 256
 class MissingBlocks:
     """`window` are the next ones that are neither here nor have come, in the order in which they are read.
 
-    Methods raise BadManifest where the author's tree is invalid.
+    Methods raise BadManifest where the author's tree is invalid, DomainError where the disk does not keep
+    what came.
     """
 
     def __init__(self, env: Environment, record: int, payload: Payload) -> None:
@@ -41,6 +46,9 @@ class MissingBlocks:
         self._focus = 0
         self._missing: set[Cid] = set()
         self._moved = True
+        self._looks = 0
+        self._had: set[Cid] = set()
+        """Manifests that came."""
 
     def begin(self) -> None:
         """Before anything is looked for; or anew."""
@@ -89,7 +97,9 @@ class MissingBlocks:
             check_length(one, arrival.size)
             if one.level == 0:
                 self._walk.pass_over(one)
-            elif isinstance(arrival.block, bytes):
+                continue
+            self._had.add(one.cid)
+            if isinstance(arrival.block, bytes):
                 self._walk.receive(arrival.block, one)
         self._missing -= sizes.keys()
         self._moved = True
@@ -112,14 +122,25 @@ class MissingBlocks:
 
         if await self._env.store.write(work):
             return True
+        self._look_anew()
         self.begin()
         return False
+
+    def _look_anew(self) -> None:
+        self._looks += 1
+        if self._looks > _MOST_LOOKS:
+            raise DomainError(
+                ErrorCode.UNREACHABLE,
+                "the content came, but this disk does not keep what is written to it",
+                "save what it holds, and replace it",
+            )
 
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
         files, record = self._env.store.files, self._record
 
         def work(db: sqlite3.Connection) -> tuple[dict[Cid, HeldBlock], dict[Cid, bytes]]:
-            held = held_blocks(db, {one.cid for one in unseen}, record=record)
+            # What the disk has spoiled is as if it were not here.
+            held = held_blocks(db, {one.cid for one in unseen} - files.spoiled, record=record)
             manifests = {}
             for one in unseen:
                 if one.level and one.cid in held and (block := get_block(db, files, one.cid)) is not None:
@@ -135,6 +156,8 @@ class MissingBlocks:
                 check_length(one, held[one.cid].size)
                 self._walk.pass_over(one)
             else:
+                if one.cid in self._had:
+                    self._look_anew()
                 self._missing.add(one.cid)
         if unused := [cid for cid, block in held.items() if not block.is_used]:
             await self._env.store.write(lambda db: use_blocks(db, unused, record=record))
