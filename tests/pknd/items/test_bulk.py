@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pkn_protocol.bulk.schedule import Ask, Fetch, GiveUp, Schedule
 from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import FetchSummary, PublishRequest, TextState
 from pkn_protocol.control.work import Progress
@@ -240,6 +242,30 @@ async def test_who_does_not_answer_does_not_hold_up_the_end(
             assert asked.is_set()
         finally:
             await silent.network.stop()
+
+
+async def test_a_fetch_that_is_given_up_before_it_began_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[GiveUp[Any]] = []
+    steps = Schedule.next
+
+    def at_once(self: Schedule[Any], now: float) -> list[Ask[Any] | Fetch[Any] | GiveUp[Any]]:
+        effects = steps(self, now)
+        for effect in effects:
+            if isinstance(effect, Fetch) and not given_up:
+                given_up.append(GiveUp(effect.source, effect.cid))
+                # As when an answer comes while the database is looked at.
+                return [*effects, *given_up]
+        return effects
+
+    monkeypatch.setattr(Schedule, "next", at_once)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, content("given up", 3 * MB)))
+        await arrived(ben, item)
+        async with asyncio.timeout(20):
+            assert (await fetched(ben, item)).complete
+        assert given_up
 
 
 async def test_a_reader_who_leaves_with_the_last_byte_leaves_a_content_that_is_complete(
