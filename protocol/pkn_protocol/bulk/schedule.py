@@ -206,8 +206,9 @@ class Schedule(Generic[Source]):
         if state is None:
             return
         flight = state.flights.pop(cid, None)
+        was_to_leave = state.failures >= self._rules.most_failures
         state.failures = 0
-        if not state.refusals or state.not_before <= now:
+        if was_to_leave or not state.refusals or state.not_before <= now:
             # Otherwise it was asked for before the refusal, and says nothing about what may be had next.
             state.refusals = 0
             state.not_before = 0.0

@@ -322,6 +322,24 @@ def test_what_is_on_its_way_from_who_fails_is_fetched_by_nobody_else() -> None:
     assert schedule.next(1.0) == [Fetch("good", second)]
 
 
+def test_who_brings_a_block_after_all_is_asked_again_however_often_it_failed_before() -> None:
+    kept, *others = cids(8)
+    schedule: Schedule[str] = Schedule(Rules(most_failures=2))
+    schedule.join("a", assumed=True)
+    schedule.want([(cid, BLOCK_BYTES) for cid in (kept, *others)])
+    assert schedule.next(0.0) == [Fetch("a", kept), Fetch("a", others[0])]
+    schedule.came("a", kept, BLOCK_BYTES, 0.1)
+    began = [effect.cid for effect in schedule.next(0.1) if isinstance(effect, Fetch)]
+    assert len(began) >= 2
+    schedule.lost("a", others[0], Loss.BUSY, 0.2)
+    for cid in began[:-1]:
+        schedule.lost("a", cid, Loss.BROKEN, 0.3)
+    assert list(schedule.sources) == ["a"]
+    assert schedule.next(100.0) == []
+    schedule.came("a", began[-1], BLOCK_BYTES, 100.0)
+    assert schedule.next(100.0)
+
+
 @st.composite
 def swarms(draw: st.DrawFn) -> tuple[dict[str, Peer], list[Cid], int]:
     blocks = cids(draw(st.integers(1, 60)))
