@@ -55,6 +55,8 @@ class Rules:
     busy: float = 1.0
     most_busy: float = 16.0
     """A source that gives no further block now is left alone so long, doubled with each refusal in a row."""
+    most_refusals: int = 10
+    """In a row, without a byte in between: after one and a half minutes a source counts as gone, too."""
     first_backoff: float = 0.25
     most_backoff: float = 8.0
     most_failures: int = 5
@@ -123,6 +125,8 @@ class _State:
     counted_at: float = 0.0
     failures: int = 0
     refusals: int = 0
+    fruitless: int = 0
+    """Refusals since a byte came, also one of what was asked for before the last refusal."""
     not_before: float = 0.0
 
 
@@ -193,9 +197,12 @@ class Schedule(Generic[Source]):
     def moved(self, source: Source, cid: Cid, received: int, now: float) -> None:
         """A source has sent so many bytes of a block so far."""
         state = self._sources.get(source)
-        flight = state.flights.get(cid) if state is not None else None
+        if state is None:
+            return
+        flight = state.flights.get(cid)
         if flight is not None and received != flight.received:
             flight.received, flight.moved_at = received, now
+            state.fruitless = 0
 
     def came(self, source: Source, cid: Cid, fetched: int, now: float) -> None:
         """A block is here and good; `fetched` bytes of it came from this source."""
@@ -206,8 +213,8 @@ class Schedule(Generic[Source]):
         if state is None:
             return
         flight = state.flights.pop(cid, None)
-        was_to_leave = state.failures >= self._rules.most_failures
-        state.failures = 0
+        was_to_leave = math.isinf(state.not_before)
+        state.failures = state.fruitless = 0
         if was_to_leave or not state.refusals or state.not_before <= now:
             # Otherwise it was asked for before the refusal, and says nothing about what may be had next.
             state.refusals = 0
@@ -229,7 +236,10 @@ class Schedule(Generic[Source]):
             return
         state.flights.pop(cid, None)
         self._count_loss(state, cid, loss, now)
-        if state.failures >= self._rules.most_failures and not state.flights:
+        rules = self._rules
+        if state.failures >= rules.most_failures or state.fruitless >= rules.most_refusals:
+            state.not_before = math.inf
+        if math.isinf(state.not_before) and not state.flights:
             # Not while another block is on its way from there: nobody else may fetch that one too.
             self.leave(source)
 
@@ -243,7 +253,8 @@ class Schedule(Generic[Source]):
             # Several may be refused at once: that is one refusal.
             if state.not_before <= now:
                 state.refusals += 1
-                state.not_before = now + min(rules.most_busy, rules.busy * 2 ** (state.refusals - 1))
+                state.fruitless += 1
+                state.not_before = now + _doubled(rules.busy, state.refusals - 1, rules.most_busy)
             state.window = max(1, state.window - 1)
             return
         if loss is Loss.ABSENT:
@@ -253,11 +264,7 @@ class Schedule(Generic[Source]):
             if not claimed:
                 return
         state.failures += 1
-        if state.failures >= rules.most_failures:
-            state.not_before = math.inf
-        else:
-            pause = rules.first_backoff * 2 ** (state.failures - 1)
-            state.not_before = now + min(rules.most_backoff, pause)
+        state.not_before = now + _doubled(rules.first_backoff, state.failures - 1, rules.most_backoff)
 
     def next(self, now: float) -> list[Ask[Source] | Fetch[Source] | GiveUp[Source]]:
         """What to do now; call it again whenever something happened, and a few times a second."""
@@ -393,3 +400,7 @@ class Schedule(Generic[Source]):
         if state.rate is not None and spent < flight.size * len(state.flights) / state.rate:
             return state.rate / max(1, len(state.flights))
         return 0.0
+
+
+def _doubled(seconds: float, times: int, most: float) -> float:
+    return min(most, seconds * 2.0 ** min(times, 64))

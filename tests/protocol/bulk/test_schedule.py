@@ -256,6 +256,43 @@ def test_a_source_that_refuses_is_asked_ever_later() -> None:
     assert schedule.next(81.3)
 
 
+def test_a_source_that_refuses_for_ever_counts_as_gone() -> None:
+    [block] = cids(1)
+    schedule: Schedule[str] = Schedule()
+    schedule.join("a", assumed=True)
+    schedule.want([(block, 10)])
+    now, tried = 0.0, 0
+    while schedule.sources and now < 1000:
+        for effect in schedule.next(now):
+            assert isinstance(effect, Fetch)
+            tried += 1
+            schedule.lost("a", block, Loss.BUSY, now)
+        now += 0.25
+    assert tried == Rules().most_refusals
+    assert schedule.is_hopeless(now)
+    assert 60 < now < 180
+
+
+def test_a_source_that_gives_one_block_at_a_time_stays_however_often_it_refuses_more() -> None:
+    blocks = cids(4000)
+    schedule: Schedule[str] = Schedule()
+    schedule.join("a", assumed=True)
+    now, refusals, came = 0.0, 0, 0
+    while came < 1200:
+        schedule.want([(cid, BLOCK_BYTES) for cid in blocks[:WINDOW]])
+        fetches = [effect for effect in schedule.next(now) if isinstance(effect, Fetch)]
+        for refused in fetches[1:]:
+            refusals += 1
+            schedule.lost("a", refused.cid, Loss.BUSY, now)
+        for brought in fetches[:1]:
+            schedule.came("a", brought.cid, BLOCK_BYTES, now + 0.01)
+            blocks.remove(brought.cid)
+            came += 1
+        now += 0.25
+        assert schedule.sources
+    assert refusals > 1000
+
+
 def test_a_source_that_only_fails_counts_as_gone() -> None:
     [block] = cids(1)
     schedule: Schedule[str] = Schedule()
