@@ -45,6 +45,9 @@ class Rules:
     """After a source had not a block: it may be fetching it itself. Doubled while it has nothing."""
     stall: float = 3.0
     """Without a byte, after which another source gets the block: three retransmissions of a lost packet."""
+    most_stall: float = 96.0
+    """Where each who has the block gave it up before, one of them gets it back: after `stall`, doubled each
+    time. Two who are slower than `stall` allows would else take it from each other for ever."""
     end_game: float = 2.0
     """When nothing else is left to begin: so many times slower than another source would be now, and the
     block is handed to that one."""
@@ -138,6 +141,8 @@ class Schedule(Generic[Source]):
         self._rules = rules or Rules()
         self._wanted: dict[Cid, int] = {}
         self._sources: dict[Source, _State] = {}
+        self._handed_back: dict[Cid, int] = {}
+        """How often a block went back to somebody who had given it up."""
 
     @property
     def sources(self) -> Collection[Source]:
@@ -159,6 +164,8 @@ class Schedule(Generic[Source]):
     def want(self, blocks: Sequence[tuple[Cid, int]]) -> None:
         """What is missing now, as (block, bytes), in order; replaces what was wanted before."""
         self._wanted = dict(blocks)
+        for cid in self._handed_back.keys() - self._wanted.keys():
+            del self._handed_back[cid]
         for state in self._sources.values():
             state.has &= self._wanted.keys()
             state.passed &= self._wanted.keys()
@@ -207,6 +214,7 @@ class Schedule(Generic[Source]):
     def came(self, source: Source, cid: Cid, fetched: int, now: float) -> None:
         """A block is here and good; `fetched` bytes of it came from this source."""
         self._wanted.pop(cid, None)
+        self._handed_back.pop(cid, None)
         for other in self._sources.values():
             other.has.discard(cid)
         state = self._sources.get(source)
@@ -354,18 +362,27 @@ class Schedule(Generic[Source]):
             for cid, flight in state.flights.items():
                 if flight.given_up:
                     continue
-                stalled = now - flight.moved_at >= self._rules.stall
+                silent = now - flight.moved_at
+                stalled = silent >= self._rules.stall
                 for other, better in self._sources.items():
                     slots = better.window - len(better.flights) - promised.get(other, 0)
                     if other == source or better.not_before > now or not self._may_have(better, cid):
                         continue
-                    if cid in better.passed and not stalled:
+                    goes_back = cid in better.passed
+                    if goes_back and silent < self._patience(cid):
                         continue
                     if stalled or self._is_too_slow(state, flight, better, now, cid == head, slots, free):
+                        if goes_back:
+                            self._handed_back[cid] = self._handed_back.get(cid, 0) + 1
                         promised[other] = promised.get(other, 0) + 1
                         flight.given_up = True
                         yield GiveUp(source, cid)
                         break
+
+    def _patience(self, cid: Cid) -> float:
+        """Seconds of silence after which a block goes back to a source that gave it up."""
+        rules = self._rules
+        return _doubled(rules.stall, self._handed_back.get(cid, 0), rules.most_stall)
 
     def _is_too_slow(
         self,

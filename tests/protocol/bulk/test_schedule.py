@@ -35,6 +35,8 @@ class Peer:
     leaves: float = float("inf")
     breaks: float = 0.0
     """The share of fetches that end with nothing."""
+    piece: int = 1
+    """Bytes that come together: less of them is neither noticed nor kept."""
     gave: Counter[Cid] = field(default_factory=Counter)
 
 
@@ -113,8 +115,9 @@ def play(
                 continue
             more = peer.rate * step / shares[name]
             flights[name, cid] = received + more
-            offsets[cid] += int(more)
-            schedule.moved(name, cid, int(received + more), now)
+            shown = int(received + more) // peer.piece * peer.piece
+            offsets[cid] += shown - int(received) // peer.piece * peer.piece
+            schedule.moved(name, cid, shown, now)
             if offsets[cid] >= BLOCK_BYTES:
                 del flights[name, cid]
                 if chance.random() < peer.breaks:
@@ -345,6 +348,17 @@ def test_a_block_that_was_handed_to_somebody_mute_comes_back() -> None:
     assert schedule.next(5.0) == [Fetch("slow", block)]
 
 
+@pytest.mark.parametrize("number", [2, 3])
+def test_some_who_are_all_slower_than_silence_is_waited_for_bring_everything(number: int) -> None:
+    blocks = cids(8)
+    rate = 30_000
+    peers = {f"p{n}": Peer(rate, set(blocks), piece=256 * 1024) for n in range(number)}
+    alone = len(blocks) * BLOCK_BYTES / rate
+    result = play(peers, blocks, most_seconds=2 * alone)
+    assert result.complete
+    assert result.took < 1.2 * alone
+
+
 def test_what_is_on_its_way_from_who_fails_is_fetched_by_nobody_else() -> None:
     first, second = cids(2)
     schedule: Schedule[str] = Schedule(Rules(most_failures=1))
@@ -387,7 +401,10 @@ def swarms(draw: st.DrawFn) -> tuple[dict[str, Peer], list[Cid], int]:
         joins = draw(st.floats(0, 10))
         leaves = draw(st.sampled_from([float("inf"), joins + 1.0, joins + 7.0]))
         rate = draw(st.sampled_from([0.0, 0.05, 1.0, 30.0])) * MB
-        peers[f"p{number}"] = Peer(rate, has, joins, leaves, draw(st.sampled_from([0.0, 0.2, 1.0])))
+        piece = draw(st.sampled_from([1, 256 * 1024]))
+        peers[f"p{number}"] = Peer(
+            rate, has, joins, leaves, draw(st.sampled_from([0.0, 0.2, 1.0])), piece=piece
+        )
     return peers, blocks, draw(st.integers(0, 2**32))
 
 
