@@ -95,7 +95,7 @@ class Download:
         """Whether the payload is here now.
 
         Raises:
-            BadManifest: its author's tree is invalid. ItemGone. DiskFull.
+            BadManifest: its author's tree is invalid. ItemGone. DiskFull. NothingStays.
         """
         self._missing.begin()
         self.done = await self._env.store.read(lambda db: bytes_used(db, self._record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Sequence
 
@@ -19,9 +20,12 @@ from pknd.store.blocks import (
     set_complete,
     use_blocks,
 )
+from pknd.store.errors import NothingStays
 
 WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
+_ANEW_S = 0.25
+_MOST_TIMES_ANEW = 5
 
 
 class MissingBlocks:
@@ -39,6 +43,7 @@ class MissingBlocks:
         self._payload = payload
         self._walk: PayloadWalk
         self._focus = 0
+        self._times_anew = 0
         self._missing: set[Cid] = set()
         self._moved = True
 
@@ -95,8 +100,12 @@ class MissingBlocks:
         self._moved = True
 
     async def note_complete(self) -> bool:
-        """Note that all is here, if it is: retention may have taken something away meanwhile. Else begin to
-        look anew."""
+        """Note that all is here, if it is: retention may have taken something away meanwhile, or the disk
+        spoils what it gets. Else begin to look anew, ever later.
+
+        Raises:
+            NothingStays: something was not here too often.
+        """
         files, record, payload = self._env.store.files, self._record, self._payload
 
         def look(db: sqlite3.Connection) -> int | None:
@@ -112,6 +121,10 @@ class MissingBlocks:
 
         if await self._env.store.write(work):
             return True
+        if self._times_anew == _MOST_TIMES_ANEW:
+            raise NothingStays(self._env.store.path)
+        await asyncio.sleep(_ANEW_S * 2**self._times_anew)
+        self._times_anew += 1
         self.begin()
         return False
 

@@ -24,7 +24,7 @@ from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
-from pknd.items import download, giving
+from pknd.items import download, giving, missing
 from pknd.items.arrivals import Arrival
 from pknd.items.missing import MissingBlocks
 from pknd.store import erasure
@@ -457,6 +457,29 @@ async def test_a_disk_that_fills_up_on_the_way_says_so_and_the_fetch_goes_on_onc
         ballast.unlink()
         ben.daemon.fetcher._room = ben.daemon.retention
         assert await whole(ben, item) == data
+
+
+async def test_a_disk_that_spoils_whatever_it_gets_ends_the_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "_ANEW_S", 0.001)
+    complete = MissingBlocks.note_complete
+    times = 0
+
+    async def spoiled(self: MissingBlocks) -> bool:
+        nonlocal times
+        times += 1
+        await self._env.store.write(lambda db: db.execute("UPDATE block SET data = x'00' WHERE place = 0"))
+        return await complete(self)
+
+    monkeypatch.setattr(MissingBlocks, "note_complete", spoiled)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, content("spoiled", 3 * MB)))
+        await arrived(ben, item)
+        with pytest.raises(DomainError, match="cannot be read back"):
+            async with asyncio.timeout(20):
+                await fetched(ben, item)
+        assert times < 10
 
 
 @dataclass
