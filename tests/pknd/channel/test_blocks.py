@@ -528,6 +528,16 @@ def test_two_who_fetch_the_same_block_do_not_write_into_one_file(tmp_path: Path)
     assert partials.open(CID, most_bytes=MOST).path == one.path
 
 
+def test_to_let_go_twice_does_not_let_go_of_what_another_has_opened_meanwhile(tmp_path: Path) -> None:
+    partials = Partials(tmp_path)
+    one = partials.open(CID, most_bytes=MOST)
+    one.begin()
+    one.close()
+    other = partials.open(CID, most_bytes=MOST)
+    one.close()
+    assert partials.open(CID, most_bytes=MOST).path != other.path
+
+
 def test_a_beginning_is_gone_on_with_by_the_next_who_opens_it(tmp_path: Path) -> None:
     partials = Partials(tmp_path)
     for end in (100_000, MOST):
