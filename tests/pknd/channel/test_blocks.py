@@ -262,7 +262,11 @@ async def fetching(
                 return await client.fetch(source, CID, most_bytes=most_bytes, alive=lambda: alive)
             into = Partials(partials).open(CID, most_bytes=MOST)
             try:
-                return into.path.read_bytes() if await client.receive(source, CID, into) else None
+                return (
+                    into.path.read_bytes()
+                    if await client.receive(source, CID, into, alive=lambda: alive)
+                    else None
+                )
             finally:
                 into.close()
 
@@ -342,7 +346,7 @@ async def test_a_slow_sender_is_seen_to_send_long_before_a_piece_is_full(tmp_pat
     source = Source(LOOPBACK, listening.sockets[0].getsockname()[1], digest, TOKEN)
     client = BulkClient(Limits())
     into = Partials(tmp_path).open(CID, most_bytes=MOST)
-    receiving = asyncio.create_task(client.receive(source, CID, into))
+    receiving = asyncio.create_task(client.receive(source, CID, into, alive=lambda: True))
     await until("the beginning", lambda: into.length > 0)
     assert not receiving.done() and into.length < 100_000
     over.set()
@@ -394,6 +398,13 @@ async def test_who_waits_for_a_thread_may_leave_at_once(tmp_path: Path) -> None:
             await asyncio.wait((second,))
         assert second.cancelled() and not first.done()
         first.cancel()
+
+
+async def test_what_waits_for_its_turn_is_not_asked_for_once_the_connection_is_gone(tmp_path: Path) -> None:
+    async with fetching(whole(BLOCK), partials=tmp_path) as (server, fetch):
+        with pytest.raises(LinkClosed, match="gone"):
+            await fetch(alive=False)
+        assert bytes(server.received) == b""
 
 
 async def test_a_wrong_beginning_is_forgotten_and_its_successor_not_blamed(tmp_path: Path) -> None:
