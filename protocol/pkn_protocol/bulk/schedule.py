@@ -373,6 +373,7 @@ class Schedule(Generic[Source]):
                         continue
                     if stalled or self._is_too_slow(state, flight, better, now, cid == head, slots, free):
                         if goes_back:
+                            better.passed.discard(cid)
                             self._handed_back[cid] = self._handed_back.get(cid, 0) + 1
                         promised[other] = promised.get(other, 0) + 1
                         flight.given_up = True

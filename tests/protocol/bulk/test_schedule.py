@@ -332,15 +332,16 @@ def test_one_who_lacks_everything_at_first_is_asked_again(seed: int) -> None:
     assert len(schedule.next(60.1)) == 2
 
 
-def test_a_block_that_was_handed_to_somebody_mute_comes_back() -> None:
+@pytest.mark.parametrize("first", ["slow", "mute"])
+def test_a_block_that_was_handed_to_somebody_mute_comes_back(first: str) -> None:
     [block] = cids(1)
     schedule: Schedule[str] = Schedule()
     schedule.want([(block, BLOCK_BYTES)])
-    schedule.join("slow", assumed=True)
+    schedule.join("slow", preference=float(first != "slow"), assumed=True)
     assert schedule.next(0.0) == [Fetch("slow", block)]
     # Given up for somebody faster, who is gone before it begins.
     schedule.lost("slow", block, Loss.GIVEN_UP, 1.0)
-    schedule.join("mute", assumed=True)
+    schedule.join("mute", preference=float(first != "mute"), assumed=True)
     assert schedule.next(1.0) == [Fetch("mute", block)]
     assert schedule.next(2.0) == []
     assert schedule.next(5.0) == [GiveUp("mute", block)]
