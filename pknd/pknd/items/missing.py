@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Sequence
 
-from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Payload
 from pkn_protocol.records.walk import PayloadWalk, WantedBlock, check_length
 from pknd.environment import Environment
-from pknd.errors import DomainError
 from pknd.items.arrivals import Arrival
 from pknd.items.content import missing_block
 from pknd.store.blocks import (
@@ -21,11 +20,14 @@ from pknd.store.blocks import (
     set_complete,
     use_blocks,
 )
+from pknd.store.errors import NothingStays
 
-_MOST_LOOKS = 4
-"""Times that what had come is found gone again before a fetch is ended: the disk spoils what it is given."""
 WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
+_MOST_LOOKS = 5
+"""Times that what had come is found gone again before a fetch is ended: the disk spoils what it is given."""
+_ANEW_S = 0.125
+"""Before looking again for the whole; doubled each time."""
 
 
 class MissingBlocks:
@@ -105,8 +107,12 @@ class MissingBlocks:
         self._moved = True
 
     async def note_complete(self) -> bool:
-        """Note that all is here, if it is: retention may have taken something away meanwhile. Else begin to
-        look anew."""
+        """Note that all is here, if it is: retention may have taken something away meanwhile, or the disk
+        spoils what it gets. Else begin to look anew, ever later.
+
+        Raises:
+            NothingStays: something was not here too often.
+        """
         files, record, payload = self._env.store.files, self._record, self._payload
 
         def look(db: sqlite3.Connection) -> int | None:
@@ -123,17 +129,14 @@ class MissingBlocks:
         if await self._env.store.write(work):
             return True
         self._look_anew()
+        await asyncio.sleep(_ANEW_S * 2**self._looks)
         self.begin()
         return False
 
     def _look_anew(self) -> None:
         self._looks += 1
         if self._looks > _MOST_LOOKS:
-            raise DomainError(
-                ErrorCode.UNREACHABLE,
-                "the content came, but this disk does not keep what is written to it",
-                "save what it holds, and replace it",
-            )
+            raise NothingStays(self._env.store.path)
 
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
         files, record = self._env.store.files, self._record
