@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -14,21 +11,10 @@ from pkn_protocol.records.codec import sign_record
 from pkn_protocol.records.model import Item, Record
 from pknd.channel.link import Link
 from pknd.environment import Environment
-from pknd.people.keys import open_keys
 from pknd.search.asking import ask_peer
-from pknd.store.store import Store
 from tests.pknd.channel.party import TIME, Party
 
 LIMIT = 10
-
-
-@pytest.fixture
-async def env(tmp_path: Path) -> AsyncIterator[Environment]:
-    (tmp_path / "keys").mkdir()
-    keys, _ = open_keys(tmp_path / "keys", random_bytes=os.urandom)
-    store = Store.open(tmp_path)
-    yield Environment(tmp_path, store, keys, lambda: TIME, time.monotonic, os.urandom)
-    await store.close()
 
 
 class Talker:
