@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from pkn_protocol.control.summaries import Kind
+from pkn_protocol.control.kinds import Kind
 
 KINDS = tuple(kind.value for kind in Kind)
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]

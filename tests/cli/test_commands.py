@@ -22,10 +22,11 @@ from pkn_protocol.control.items import (
     TextState,
     Version,
 )
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.people import Announcement, Peers, People, Trust
 from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import RecoveryWords, Setting, Settings, SettingSource
-from pkn_protocol.control.summaries import ItemList, ItemSummary, Kind
+from pkn_protocol.control.summaries import ItemList, ItemSummary
 from pkn_protocol.control.work import (
     BadThing,
     FailedFile,

@@ -12,6 +12,7 @@ import pytest
 from pkn_protocol.control.codec import from_json, to_json
 from pkn_protocol.control.discovering import Expert, Experts
 from pkn_protocol.control.items import Comment, PublishRequest
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.news import (
     News,
     NewsLine,
@@ -23,7 +24,7 @@ from pkn_protocol.control.news import (
     WatchRequest,
 )
 from pkn_protocol.control.people import Trust
-from pkn_protocol.control.summaries import ItemSummary, Kind
+from pkn_protocol.control.summaries import ItemSummary
 from tests.cli.conftest import Run, Terminal
 from tests.cli.daemon import FakeDaemon
 from tests.cli.shapes import ADA, BEA, HIT, NOW, PUBLISHED, STATUS

@@ -21,8 +21,8 @@ from pkn_cli.writing import text_from_editor, text_from_stdin
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.discovering import Experts, WhoRequest
 from pkn_protocol.control.items import Published, PublishRequest
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.people import Trust
-from pkn_protocol.control.summaries import Kind
 
 _PUBLISH_SECONDS = 600.0
 _NAMED = 3

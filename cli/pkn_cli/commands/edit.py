@@ -17,7 +17,7 @@ from pkn_cli.reading import read
 from pkn_cli.writing import text_from_editor, text_from_stdin
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.items import EditRequest, ItemDetail, Published, TextState
-from pkn_protocol.control.summaries import Kind
+from pkn_protocol.control.kinds import Kind
 
 _EDIT_SECONDS = 600.0
 _FETCH_SECONDS = 60.0

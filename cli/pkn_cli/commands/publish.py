@@ -22,7 +22,7 @@ from pkn_cli.reporting import tell
 from pkn_cli.writing import text_from_editor, text_from_stdin
 from pkn_protocol.control.codec import to_json
 from pkn_protocol.control.items import Published, PublishRequest
-from pkn_protocol.control.summaries import Kind
+from pkn_protocol.control.kinds import Kind
 
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _MOST_COUNTED = 100_000

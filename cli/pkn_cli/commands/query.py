@@ -19,6 +19,7 @@ from pkn_cli.output.terminal import is_terminal
 from pkn_cli.query_words import check_words
 from pkn_cli.reading import read
 from pkn_protocol.control.codec import to_json
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.query import (
     DEFAULT_HITS,
     DEFAULT_TIMEOUT_MS,
@@ -28,7 +29,6 @@ from pkn_protocol.control.query import (
     QueryResult,
     Scope,
 )
-from pkn_protocol.control.summaries import Kind
 
 
 @command(

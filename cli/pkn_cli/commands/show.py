@@ -15,7 +15,8 @@ from pkn_cli.output.detail import detail_lines, reference_of
 from pkn_cli.output.progress import StatusLine
 from pkn_cli.output.terminal import columns
 from pkn_cli.reading import read
-from pkn_protocol.control.items import FIRST_VERSION, ItemDetail, TextState
+from pkn_protocol.control.items import ItemDetail, TextState
+from pkn_protocol.control.references import FIRST_VERSION
 
 _DEFAULT_SECONDS = 5.0
 _MOST_SECONDS = 600.0

@@ -21,8 +21,8 @@ from pkn_cli.output.tables import print_table
 from pkn_cli.query_words import check_words
 from pkn_cli.reading import read
 from pkn_protocol.control.codec import to_json
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.news import MOST_WATCHES, Watch, Watches, WatchMatch, WatchRequest
-from pkn_protocol.control.summaries import Kind
 
 
 class _WatchGroup(DefaultGroup):

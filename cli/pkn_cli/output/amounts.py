@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from pkn_protocol.control.status import Fetching
+if TYPE_CHECKING:
+    from pkn_protocol.control.status import Fetching
 
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _SPANS = (("y", 31_556_952), ("d", 86_400), ("h", 3_600), ("min", 60))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pkn_cli.output.foreign import harmless
-from pkn_protocol.control.items import FIRST_VERSION
+from pkn_protocol.control.references import FIRST_VERSION
 
 _ITEM = "bafyrei"
 _PERSON = "did:key:z6Mk"

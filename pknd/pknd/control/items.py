@@ -10,8 +10,9 @@ from aiohttp import web
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import EditRequest, PublishRequest
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.control.summaries import Kind, ListFilter
+from pkn_protocol.control.summaries import ListFilter
 from pkn_protocol.records.limits import TIME_MOST
 from pknd import log
 from pknd.control.acts import Acts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 
 from pkn_protocol.control.items import (
-    FIRST_VERSION,
     Comment,
     Contributor,
     History,
@@ -15,6 +14,7 @@ from pkn_protocol.control.items import (
     TextState,
     Version,
 )
+from pkn_protocol.control.references import FIRST_VERSION
 from pkn_protocol.records import model
 from pkn_protocol.records.ids import AuthorId, cid_text, did_key
 from pkn_protocol.search.believed import is_text

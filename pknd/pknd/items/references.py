@@ -7,7 +7,7 @@ import sqlite3
 from base64 import b32decode
 
 from pkn_protocol.control.errors import Candidate, ErrorCode
-from pkn_protocol.control.items import FIRST_VERSION
+from pkn_protocol.control.references import FIRST_VERSION
 from pkn_protocol.records.ids import CID_BYTES, Cid, cid_text
 from pknd.errors import DomainError
 from pknd.store.records import Held, get, versions, with_prefix

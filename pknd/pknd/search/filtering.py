@@ -7,9 +7,9 @@ from datetime import datetime
 from unicodedata import category
 
 from pkn_protocol.control.errors import ErrorCode
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.moments import moment_of
 from pkn_protocol.control.query import QueryRequest
-from pkn_protocol.control.summaries import Kind
 from pkn_protocol.search.filters import TypedFilters
 from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError

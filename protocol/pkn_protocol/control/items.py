@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.people import Trust
-from pkn_protocol.control.summaries import Kind
-
-FIRST_VERSION = "@1"
-"""Behind a reference to an item: its first version. Without it the id of the first version, which is the
-item's, means the newest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pkn_protocol.control.items import Comment
-from pkn_protocol.control.summaries import ItemSummary, Kind
+from pkn_protocol.control.kinds import Kind
+from pkn_protocol.control.summaries import ItemSummary
 
 DEFAULT_LINES = 100
 MOST_LINES = 1_000

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pkn_protocol.control.summaries import ItemSummary, Kind
+from pkn_protocol.control.kinds import Kind
+from pkn_protocol.control.summaries import ItemSummary
 
 DEFAULT_HITS = 10
 MOST_HITS = 200

@@ -7,17 +7,9 @@ milliseconds since the epoch, sizes bytes. `audience` is public, trusted, privat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.people import Trust
-
-
-class Kind(StrEnum):
-    NOTE = "note"
-    PAGE = "page"
-    BOOKMARK = "bookmark"
-    QUESTION = "question"
-    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)

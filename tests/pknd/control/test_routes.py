@@ -12,9 +12,10 @@ import aiohttp
 import pytest
 
 from pkn_protocol.control.items import PublishRequest
+from pkn_protocol.control.kinds import Kind
 from pkn_protocol.control.news import WatchRequest
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.control.summaries import Kind, ListFilter
+from pkn_protocol.control.summaries import ListFilter
 from pkn_protocol.control.work import ImportRequest
 from pknd import log
 from pknd.control.requests import BODY_BYTES, TEXT_BODY_BYTES
