@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.payloads import text_payload
 from pkn_protocol.records.codec import countersign_device, sign_record
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Device, Item, Record
@@ -48,7 +49,7 @@ class Person:
         `number` tells equal texts apart: it is how many milliseconds ago the note was written.
         """
         title = text.partition("\n")[0][:200] or "Untitled"
-        body = Item(title, lang="en", sketch=make_sketch(analyse(text, "en")))
+        body = Item(title, lang="en", sketch=make_sketch(analyse(text, "en")), payload=text_payload(text))
         return sign_record(author=self.author, key=self.device_key, time=NOW - number, kind="note", body=body)
 
 

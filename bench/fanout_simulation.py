@@ -4,6 +4,8 @@ The texts of a collection are dealt to 1,000 people in shares of very different 
 summaries of all, but for some that have not arrived, by chance; a fifth of the people is offline. A tenth
 lies: of those every third does not answer, every third answers with whatever records, and every third with
 notes whose sketches claim what their texts do not say (`bench.fanout_world`), which all of them publish.
+Everybody who holds such a note has fetched its text; it is reported too what is found where half of the liars
+never serve theirs.
 Whoever asks does so with the daemon's own machine (`FanOut`), statistics and scores; time is what the machine
 is told. Once with many connections, which the budget of a query is spent on, and once with as few as a daemon
 keeps: then those who are asked pass it on within the budget that came with it (`pknd.search.forwarding`).
@@ -16,6 +18,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from statistics import mean
 
 from bench.documents import COLLECTIONS, Collection, collection, is_there
@@ -65,6 +68,10 @@ CASES = tuple(
     )
     for links in (MANY_LINKS, FEW_LINKS)
 )
+
+UNSERVED = 0.5
+"""Of the liars so many never serve a text, which is all that would show that they lie; what it costs is
+reported, without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,17 +262,19 @@ def run() -> list[Figure]:
     for name in filter(is_there, COLLECTIONS):
         held = collection(name)
         central = dict(zip(held.queries, central_scores(held), strict=True))
-        for case in CASES:
-            world = World(held, case.held, case.links)
+        few = [case for case in CASES if case.links == FEW_LINKS]
+        for case, unserved in [*product(CASES, [0.0]), *product(few, [UNSERVED])]:
+            world = World(held, case.held, case.links, unserved=unserved)
             found = measure(world)
             outcomes = [one for several in found.values() for one in several]
-            figures += _figures(case, held, central, quality(world, found), outcomes)
+            figures += _figures(case, unserved, held, central, quality(world, found), outcomes)
             figures.append(Figure("… found out, in the mean", world.shares_found_out(), "of liars"))
     return figures or [Figure("not measured: no ../shared/data", 0.0, "collections")]
 
 
 def _figures(
     case: Case,
+    unserved: float,
     held: Collection,
     central: Mapping[str, float],
     scores: Mapping[str, float],
@@ -276,21 +285,23 @@ def _figures(
 
     asked = [float(one.asked + one.behind) for one in found]
     details = {"peers": PEERS, "links": case.links, "offline": OFFLINE, "lying": LYING, "spam_each": SPAM}
+    least, most = (None, None) if unserved else (case.least, case.most_asked)
+    name = f"{held.name}, {case.name}" + (f", {unserved:.0%} of liars serve no text" if unserved else "")
     return [
         Figure(
-            f"{held.name}, {case.name}",
+            name,
             ratio(list(held.queries)),
             "× central nDCG@10",
-            case.least,
+            least,
             at_least=True,
             samples=list(scores.values()),
             details=details,
         ),
         *(
-            Figure(f"{held.name}, {case.name}{half}", ratio(questions), "× central nDCG@10")
+            Figure(f"{name}{half}", ratio(questions), "× central nDCG@10")
             for half, questions in halves_of(held).items()
         ),
-        Figure("… peers asked in the mean", mean(asked), "peers", case.most_asked, samples=asked),
+        Figure("… peers asked in the mean", mean(asked), "peers", most, samples=asked),
         Figure("… of these behind others", mean(one.behind for one in found), "peers"),
         Figure("… hops in the mean", mean(1 + (one.behind > 0) for one in found), "hops"),
         Figure("… a query", mean(one.bytes for one in found) / 1024, "KiB"),

@@ -9,6 +9,7 @@ from statistics import mean
 
 from bench.dealt import NOW, Person
 from bench.documents import Collection
+from bench.payloads import text_payload
 from pkn_protocol.records.codec import sign_record
 from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.records.model import Item, Record
@@ -34,10 +35,13 @@ class World:
 
     A liar's notes are held like others'. Whoever holds one has fetched its text, as of all short texts of
     people within the horizon, and found that the sketch is not its own: for them none of that author's
-    sketches counts (`doubts`). Whoever holds none has nothing to go by.
+    sketches counts (`doubts`). Whoever holds none has nothing to go by; nor has anybody where the liar never
+    serves the texts, as so large a share of them as `unserved` does: their notes are held and found.
     """
 
-    def __init__(self, held: Collection, share: float, links: int, seed: int = 1) -> None:
+    def __init__(
+        self, held: Collection, share: float, links: int, seed: int = 1, *, unserved: float = 0.0
+    ) -> None:
         self.chance = chance = random.Random(seed)
         self.collection = held
         signer = Person("everybody")
@@ -45,6 +49,7 @@ class World:
         self.names = {record.id: name for record, name in zip(honest, held.documents, strict=True)}
         self.offline = set(chance.sample(range(PEERS), int(PEERS * OFFLINE)))
         self.lying = set(chance.sample(range(PEERS), int(PEERS * LYING)))
+        self.unserved = set(random.Random(seed).sample(sorted(self.lying), int(len(self.lying) * unserved)))
         # Liars publish nothing else: what is true of theirs would be found by its title alone.
         weights = [0.0 if peer in self.lying else chance.weibullvariate(1.0, _SHAPE) for peer in range(PEERS)]
         owners = chance.choices(range(PEERS), weights, k=len(honest))
@@ -69,9 +74,9 @@ class World:
         self.doubts: list[set[int]] = []
         for peer in range(PEERS):
             here = {cid for cid, by in self.author.items() if by == peer or chance.random() < share}
-            found_out = {self.author[cid] for cid in here if cid not in self.names} - {peer}
+            found_out = {self.author[cid] for cid in here if cid not in self.names} - {peer} - self.unserved
             assert not any(self._is_true(records[cid]) for by in found_out for cid in self.spam[by][:1])
-            self.holds.append({cid for cid in here if cid in self.names or self.author[cid] == peer})
+            self.holds.append({cid for cid in here if self.author[cid] not in found_out})
             self.doubts.append(found_out)
         self.neighbours = self._connected(links)
 
@@ -89,7 +94,7 @@ class World:
                 key=signer.device_key,
                 time=NOW - liar * SPAM - number,
                 kind="note",
-                body=Item("zzzz", lang="en", sketch=sketch),
+                body=Item("zzzz", lang="en", sketch=sketch, payload=text_payload(_SPAM_TEXT)),
             )
 
     def _is_true(self, record: Record) -> bool:

@@ -16,6 +16,7 @@ import psutil
 
 from bench.daemons import ask, client_of
 from bench.documents import texts
+from bench.payloads import text_payload
 from bench.report import Figure
 from pkn_cli.failures import Failure
 from pkn_protocol.control.people import Trust
@@ -91,7 +92,13 @@ def _people(now: int) -> Iterator[tuple[list[Arrival], AuthorId]]:
             title, _, text = chance.choice(bodies).partition("\n")
             more = chance.choice(bodies)[:300]
             sketch = make_sketch(analyse(f"{title}\n{text[:500]} {more}", "en"))
-            item = Item(title[:200] or "Untitled", lang="en", excerpt=text[:280] or "-", sketch=sketch)
+            item = Item(
+                title[:200] or "Untitled",
+                lang="en",
+                excerpt=text[:280] or "-",
+                sketch=sketch,
+                payload=text_payload(more),
+            )
             moment = now - chance.randrange(700 * _DAY_MS)
             arrivals.append(
                 Arrival(sign_record(author=author, key=device, time=moment, kind="note", body=item))

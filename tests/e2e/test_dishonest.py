@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.payloads import text_payload
 from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import EditRequest, PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
@@ -138,9 +139,10 @@ async def test_whose_sketch_is_not_of_its_text_is_found_by_titles_and_tags_alone
     lie = liar.note(
         "Bread", words="turbulence " * 9, time=when, payload=liar.text("of flour"), tags=("dough",)
     )
-    other = liar.note("Rolls", words="turbulence of rolls", time=when + 1)
-    later = liar.note("Buns", words="turbulence of buns", time=when + 2)
-    unseen = liar.note("Cakes", words="turbulence of cakes", time=when + 3)
+    never = text_payload("which is served to nobody")
+    other = liar.note("Rolls", words="turbulence of rolls", time=when + 1, payload=never)
+    later = liar.note("Buns", words="turbulence of buns", time=when + 2, payload=never)
+    unseen = liar.note("Cakes", words="turbulence of cakes", time=when + 3, payload=never)
     async with ann.running() as daemon, linked(liar, daemon) as link:
         await liar.push(link, [lie, other])
         await taken(ann, other)
@@ -165,6 +167,20 @@ async def test_whose_sketch_is_not_of_its_text_is_found_by_titles_and_tags_alone
         assert (hit.title, hit.doubted) == ("Buns", True)
 
 
+async def test_a_sketch_without_a_text_is_believed_by_nobody(tmp_path: Path) -> None:
+    ann, liar = Inside("Ann", tmp_path), Liar("liar")
+    when = ann.now() - 1000
+    held = liar.note("zzzz", words="turbulence", time=when)
+    answered = liar.note("Turbulence, not said", words="vortex", time=when + 1)
+    async with ann.running() as daemon, linked(liar, daemon) as link:
+        await liar.push(link, [held])
+        await taken(ann, held)
+        liar.records = [held, answered]
+        assert await titles(daemon, "turbulence") == ["Turbulence, not said"]
+        assert await titles(daemon, "vortex") == []
+        assert await titles(daemon, "zzzz") == ["zzzz"]
+
+
 async def test_no_honest_text_is_taken_for_a_lie(tmp_path: Path) -> None:
     ann, ben = Inside("Ann", tmp_path), Inside("Ben", tmp_path)
     files = {
@@ -178,6 +194,7 @@ async def test_no_honest_text_is_taken_for_a_lie(tmp_path: Path) -> None:
         "large.txt": b"turbulence of the boundary layer " * 4000,
         "latin.txt": "Wirbelst\u00e4rke \u00fcber alles".encode("latin-1"),
         "empty.md": b"# Only a heading\n",
+        "nothing.txt": b"",
     }
     async with ann.running() as a, ben.running() as b:
         for name, data in files.items():
@@ -189,6 +206,9 @@ async def test_no_honest_text_is_taken_for_a_lie(tmp_path: Path) -> None:
         for change in (EditRequest(title="Another title"), EditRequest(text="Turbulence, read again.")):
             marked = await a.items.edit(marked.id, change)
         await a.items.publish(PublishRequest(url="https://example.org/air", audience="public"))
+        shortcut = tmp_path / "Swirls.url"
+        shortcut.write_bytes(b"[InternetShortcut]\r\nURL=https://example.net/vortices\r\n")
+        await a.items.publish(PublishRequest(path=str(shortcut), audience="public"))
         await b.people.trust(did_key(a.people.view.me), petname="Ann")
         await b.dial("127.0.0.1", a.network.port, None)
         await until("all summaries", lambda: len(rows(ben)) == len(files) + 3)
@@ -198,6 +218,7 @@ async def test_no_honest_text_is_taken_for_a_lie(tmp_path: Path) -> None:
             assert await b.fetcher.fetch(held, 10.0), held.record.body
             assert await b.sketches.check(rowid), held.record.body
         assert b.people.view.doubted == frozenset()
+        assert await titles(b, "vortices") == ["Swirls"]
 
 
 def rows(one: Inside) -> list[int]:

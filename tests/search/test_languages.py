@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.payloads import text_payload
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.query import parse_query
 from pkn_protocol.text.analysis import analyse
@@ -53,7 +54,9 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
         for lang in LANGUAGES:
             for title, text in CORPORA[lang].texts.items():
                 sketch = make_sketch(analyse(item_text(title, text), lang))
-                record = ANNA.record("note", Item(title, lang=lang, sketch=sketch))
+                record = ANNA.record(
+                    "note", Item(title, lang=lang, sketch=sketch, payload=text_payload(text))
+                )
                 assert ingest(opened, record, now=NOW).status is Status.ADDED
         yield opened
 

@@ -14,6 +14,7 @@ from statistics import mean
 import pytest
 
 from bench.documents import Collection, collection, is_there
+from bench.payloads import text_payload
 from bench.relevance import ndcg
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Item, Record
@@ -62,7 +63,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         records = []
         for name, text in found.documents.items():
             title = text.partition("\n")[0][:200] or "Untitled"
-            body = Item(title, lang="en", sketch=make_sketch(analyse(text, "en")))
+            body = Item(title, lang="en", sketch=make_sketch(analyse(text, "en")), payload=text_payload(text))
             record = FRIEND.record("note", body)
             names[record.id] = name
             records.append(record)
@@ -91,7 +92,9 @@ def spam(found: Collection) -> list[Record]:
         kinds = [number % 2 * 3] * MOST_STEMS if number % 4 < 2 else [chance.randrange(4) for _ in popular]
         classes = dict(sorted(zip(popular, kinds, strict=True)))
         sketch = encode_sketch(Sketch(ANALYSER, 8 * MOST_STEMS, classes))
-        body = Item(f"Best answer {number}", lang="en", sketch=sketch)
+        body = Item(
+            f"Best answer {number}", lang="en", sketch=sketch, payload=text_payload(f"Answer {number}")
+        )
         records.append(STRANGER.record("note", body, time=NOW - number))
     return records
 
@@ -146,6 +149,7 @@ def test_who_trusts_nobody_finds_long_texts_of_strangers_like_any(held: Held) ->
             "A long one",
             lang="en",
             sketch=make_sketch(analyse(" ".join(f"zymurgy word{number}" for number in range(400)), "en")),
+            payload=text_payload("zymurgy"),
         ),
         time=NOW - 9_999,
     )

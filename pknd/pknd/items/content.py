@@ -9,6 +9,7 @@ from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BadChunk, BadManifest, open_chunk
 from pkn_protocol.records.walk import PayloadWalk, WantedBlock, check_length
+from pkn_protocol.search.believed import is_text
 from pknd.store.blocks import block_size, get_block
 from pknd.store.files import BlockFiles
 from pknd.store.originals import OriginalChanged
@@ -16,11 +17,6 @@ from pknd.store.records import Held
 
 SHOWN_TEXT_BYTES = 2 * 1024 * 1024
 """Text beyond this is cut in `show`; `get` gives all of it."""
-_TEXT_TYPES = ("text/", "application/json", "application/xml", "image/svg+xml")
-
-
-def is_text(payload: Payload) -> bool:
-    return payload.type.startswith(_TEXT_TYPES)
 
 
 def missing_block(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -> WantedBlock | None:

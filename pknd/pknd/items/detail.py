@@ -17,7 +17,8 @@ from pkn_protocol.control.items import (
 from pkn_protocol.control.references import FIRST_VERSION
 from pkn_protocol.records import model
 from pkn_protocol.records.ids import AuthorId, cid_text, did_key
-from pknd.items.content import SHOWN_TEXT_BYTES, is_text, read_text
+from pkn_protocol.search.believed import is_text
+from pknd.items.content import SHOWN_TEXT_BYTES, read_text
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.view import PeopleView
 from pknd.store.files import BlockFiles

@@ -12,11 +12,11 @@ from typing import Protocol
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.model import Item
 from pkn_protocol.records.payload import BadManifest
+from pkn_protocol.search.believed import is_text
 from pknd import log
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.arrivals import ItemGone
-from pknd.items.content import is_text
 from pknd.items.download import Download
 from pknd.people.view import PeopleView
 from pknd.store.blocks import bytes_used, is_complete, missing_payloads

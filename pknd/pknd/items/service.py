@@ -26,6 +26,7 @@ from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.control.work import Progress
 from pkn_protocol.records.ids import AuthorId, Cid, cid_text
 from pkn_protocol.records.model import Item, Record, Retraction
+from pkn_protocol.search.believed import is_text as is_text_payload
 from pknd.capture.captured import Captured, ItemKind
 from pknd.capture.files import capture_file
 from pknd.capture.markdown import capture_markdown, links_of
@@ -34,7 +35,6 @@ from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.content import chunks, read_chunk
-from pknd.items.content import is_text as is_text_payload
 from pknd.items.detail import detail_of, history_of
 from pknd.items.drafts import notes_on
 from pknd.items.fetching import Fetcher

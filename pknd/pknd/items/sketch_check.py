@@ -10,6 +10,7 @@ from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import did_key
 from pkn_protocol.records.model import Item
 from pkn_protocol.records.payload import BadManifest
+from pkn_protocol.search.believed import counted_sketch
 from pkn_protocol.text.sketch import BadSketch, agrees_with_text, decode_sketch
 from pknd import log
 from pknd.capture.captured import ANALYSED_TEXT_BYTES
@@ -59,10 +60,11 @@ class SketchCheck:
         if held is None or held.record.author == self._env.keys.author:
             return None
         item = held.record.body
-        if not isinstance(item, Item) or item.sketch is None or is_doubted(db, held.record.author):
+        sketch = counted_sketch(item) if isinstance(item, Item) else None
+        if sketch is None or is_doubted(db, held.record.author):
             return None
         try:
-            decode_sketch(item.sketch)
+            decode_sketch(sketch)
         except BadSketch:
             # It counts as none, as one by another analyser does.
             return None
@@ -77,6 +79,5 @@ class SketchCheck:
             text = self._env.store.read_now(lambda db: read_text(db, files, held, most=ANALYSED_TEXT_BYTES))
         except BadManifest:
             return True
-        # Retracted meanwhile, or no text: an item whose payload is none has no sketch to be believed either,
-        # but says nothing about others of its author.
+        # None: retracted meanwhile.
         return text is None or agrees_with_text(item.sketch, item.title, text, item.lang, item.url)

@@ -9,7 +9,7 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import DeviceId
 from pknd.environment import Environment
 from pknd.people.view import PeopleView
-from pknd.search.asking import query_of
+from pknd.search.asking import query_of, within_budget
 from pknd.search.forwarding import Forwarder
 from pknd.search.local import LocalHit, TextOf, search
 from pknd.store.records import Filter
@@ -46,7 +46,7 @@ class Answering:
         if forwards:
             more, asked = await self.forwarder.forward(link, ask)
             known = {hit.id for hit in hits}
-            new = _bounded([hit for hit in more if hit.id not in known], ask.most_bytes)
+            new = within_budget([hit for hit in more if hit.id not in known], ask)
             yield m.Answers(tuple(new), asked)
 
     def _own(self, db: sqlite3.Connection, link: PeerLink, ask: m.Ask) -> list[m.AnswerHit]:
@@ -65,7 +65,7 @@ class Answering:
                 and (held.record.author in view.distances or held.record.author == link.peer.author)
             ),
         )
-        return _bounded([_answer_hit(hit) for hit in found], ask.most_bytes)
+        return within_budget([_answer_hit(hit) for hit in found], ask)
 
 
 def _answer_hit(hit: LocalHit) -> m.AnswerHit:
@@ -76,15 +76,3 @@ def _answer_hit(hit: LocalHit) -> m.AnswerHit:
     return m.AnswerHit(
         hit.held.record.id, int(hit.text_score * 1000), passage, tuple(marks[:64]), hit.confirmed
     )
-
-
-def _bounded(hits: list[m.AnswerHit], most_bytes: int) -> list[m.AnswerHit]:
-    """The first hits that fit into the budget of an answer."""
-    kept: list[m.AnswerHit] = []
-    size = 64
-    for hit in hits:
-        size += 64 + len(hit.passage.encode("utf-8")) + 4 * len(hit.marks)
-        if size > most_bytes:
-            break
-        kept.append(hit)
-    return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -13,7 +13,7 @@ from pkn_protocol.records.cbor import BadEncoding
 from pkn_protocol.records.codec import RecordError, decode_record, verify_record
 from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.records.model import Device, Item, Record
-from pkn_protocol.search.fanout import Budget
+from pkn_protocol.search.fanout import MOST_PARTS, Budget
 from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.query import Query, Term
 from pkn_protocol.search.scoring import Statistics
@@ -91,18 +91,39 @@ def query_of(ask: m.Ask) -> tuple[Query, Statistics]:
 async def ask_peer(
     env: Environment, link: PeerLink, message: m.Ask, *, timeout_s: float
 ) -> AsyncIterator[tuple[list[Found], bool]]:
-    """What a peer answers, in parts, each with whether more may follow: first what its own disk has, then
-    what it heard from others. Records that are not here are fetched from it and verified.
+    """What a peer answers, in two parts at most, each with whether another may follow: first what its own
+    disk has, then what it heard from others. Records that are not here are fetched from it and verified.
 
     Raises:
         LinkClosed, TimeoutError: the peer did not answer.
     """
-    taken = 0
-    async for reply in link.stream(message, timeout_s=timeout_s):
-        if isinstance(reply, m.Answers):
-            hits = reply.hits[: m.MOST_HITS - taken]
-            taken += len(hits)
-            yield await _found(env, link, hits, timeout_s), reply.more
+    replies = link.stream(message, timeout_s=timeout_s)
+    try:
+        for part in range(1, MOST_PARTS + 1):
+            reply = await anext(replies, None)
+            if not isinstance(reply, m.Answers):
+                return
+            more = reply.more and part < MOST_PARTS
+            yield await _found(env, link, within_budget(reply.hits, message), timeout_s), more
+            if not more:
+                return
+    finally:
+        # What somebody sends beyond is not waited for, and need not be sent.
+        if isinstance(replies, AsyncGenerator):
+            await replies.aclose()
+
+
+def within_budget(hits: Sequence[m.AnswerHit], ask: m.Ask) -> list[m.AnswerHit]:
+    """The first hits of a part of an answer, as many as were asked for and fit into the budget of bytes: what
+    an answerer sends, and all that an asker reads."""
+    kept: list[m.AnswerHit] = []
+    size = 64
+    for hit in hits[: ask.limit]:
+        size += 64 + len(hit.passage.encode("utf-8")) + 4 * len(hit.marks)
+        if size > ask.most_bytes:
+            break
+        kept.append(hit)
+    return kept
 
 
 async def _found(

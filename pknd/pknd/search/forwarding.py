@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -62,21 +63,18 @@ class Forwarder:
             timeout_ms=max(1, int(ask.timeout_ms * _TIME_SHARE)),
         )
         heard = await self._heard(others, message)
-        query, statistics = query_of(ask)
         hits: dict[Cid, m.AnswerHit] = {}
-        gone = await self._env.store.read(lambda db: taken_back(db, (one.record for one in heard)))
-        for found in heard:
-            score = text_score(found.record, query, statistics)
-            if score is not None and found.record.audience is None and found.record.id not in gone:
-                self._keep(found)
-                passage = found.passage
-                hits[found.record.id] = m.AnswerHit(
-                    found.record.id,
-                    int(score * 1000),
-                    passage.text if passage is not None else "",
-                    tuple(place for mark in passage.marks for place in mark) if passage is not None else (),
-                    confirmed=found.confirmed,
-                )
+        # In a thread: it decodes a sketch of each, and of all who were asked there may be hundreds.
+        for found, score in await self._env.store.read(lambda db: _scored(db, heard, ask)):
+            self._keep(found)
+            passage = found.passage
+            hits[found.record.id] = m.AnswerHit(
+                found.record.id,
+                int(score * 1000),
+                passage.text if passage is not None else "",
+                tuple(place for mark in passage.marks for place in mark) if passage is not None else (),
+                confirmed=found.confirmed,
+            )
         ordered = sorted(hits.values(), key=lambda hit: (-hit.score, hit.id))
         return ordered[: ask.limit], len(others)
 
@@ -125,3 +123,15 @@ class Forwarder:
             self._passed_on[found.record.id] = (found.record.block, found.device_block)
             while len(self._passed_on) > MOST_PASSED_ON:
                 self._passed_on.popitem(last=False)
+
+
+def _scored(db: sqlite3.Connection, heard: Sequence[Found], ask: m.Ask) -> list[tuple[Found, float]]:
+    """Those of what was heard that match and may be passed on, with their text scores."""
+    query, statistics = query_of(ask)
+    gone = taken_back(db, (one.record for one in heard))
+    scores: dict[Cid, float | None] = {}
+    for one in heard:
+        record = one.record
+        if record.audience is None and record.id not in gone and record.id not in scores:
+            scores[record.id] = text_score(record, query, statistics)
+    return [(one, score) for one in heard if (score := scores.get(one.record.id)) is not None]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pkn_protocol.number_sets import are_among, distinct
 from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.believed import counted_sketch
 from pkn_protocol.search.documents import length_of, tag_stems, terms_of, without_sketch
 from pkn_protocol.text.sketch import BadSketch, Sketch
 from pkn_protocol.text.sketches import Entries, decode_sketches
@@ -85,13 +86,13 @@ def add_documents(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> N
 def _sketched(documents: Sequence[NewDocument]) -> tuple[list[Sketched | None], Entries]:
     """Those documents that are found by their sketch; None: its bytes are none, or hold no stem."""
     held = [
-        (one, one.record.body)
+        (one, one.record.body, sketch)
         for one in documents
-        if isinstance(one.record.body, Item) and one.record.body.sketch is not None
+        if isinstance(one.record.body, Item) and (sketch := counted_sketch(one.record.body)) is not None
     ]
-    decoded = decode_sketches([item.sketch or b"" for _, item in held])
+    decoded = decode_sketches([sketch for _, _, sketch in held])
     found: list[Sketched | None] = []
-    for (one, item), length in zip(held, decoded.lengths, strict=True):
+    for (one, item, _), length in zip(held, decoded.lengths, strict=True):
         if isinstance(length, BadSketch) or length == 0:
             found.append(None)
         else:

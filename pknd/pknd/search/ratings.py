@@ -5,18 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Rating, Record
 from pkn_protocol.sync.sums import MOST_AHEAD_MS
 from pknd.store.records import decoded
+from pknd.store.rows import select_in
 
 _Given: TypeAlias = tuple[int, bytes, bytes, bytes]
 """Time, id, author and block of a rating."""
-_MOST_ABOUT = 1000
-"""Records that are looked at about one item. Of an item about which more is said, which strangers can bring
-about, only what those near have rated is read."""
+_Row: TypeAlias = tuple[bytes, int, bytes, bytes, bytes, int | None]
+_MOST_ABOUT = 50
+"""Records that are read about one item. Strangers can bring more about: of these a query reads as many in all
+as there are people near, at about the cost of looking up what those rated; and then does that, once."""
 _COUNTS = "kind = 'rating' AND shown AND (expires IS NULL OR expires > ?) AND time <= ?"
 
 
@@ -36,6 +38,7 @@ class Ratings:
         self._when = (now, now + MOST_AHEAD_MS)
         there_are = "SELECT 1 FROM record WHERE kind = 'rating' LIMIT 1"
         self._are_any = bool(self._weights) and db.execute(there_are).fetchone() is not None
+        self._left = len(self._weights)
         self._by_near: Mapping[bytes, list[_Given]] | None = None
 
     def of(self, record: Record) -> list[tuple[float, int]]:
@@ -56,11 +59,16 @@ class Ratings:
         return found
 
     def _about(self, item: Cid) -> Iterable[_Given]:
+        if self._by_near is not None:
+            return self._by_near.get(item, ())
+        most = max(_MOST_ABOUT, self._left)
         [said] = self._db.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM record WHERE item = ? LIMIT ?)", (item, _MOST_ABOUT)
+            "SELECT count(*) FROM (SELECT 1 FROM record WHERE item = ? LIMIT ?)", (item, most + 1)
         ).fetchone()
-        if said >= _MOST_ABOUT:
+        if said > most:
             return self._of_near().get(item, ())
+        if said > _MOST_ABOUT:
+            self._left -= said
         return self._db.execute(
             f"SELECT time, id, author, block FROM record WHERE item = ? AND {_COUNTS}",  # noqa: S608
             (item, *self._when),
@@ -69,11 +77,16 @@ class Ratings:
     def _of_near(self) -> Mapping[bytes, list[_Given]]:
         if self._by_near is None:
             found: dict[bytes, list[_Given]] = defaultdict(list)
-            for author in self._weights:
-                for item, *given in self._db.execute(
-                    f"SELECT item, time, id, author, block FROM record WHERE author = ? AND {_COUNTS}",  # noqa: S608
-                    (author, *self._when),
-                ):
-                    found[item].append((given[0], given[1], given[2], given[3]))
+            # By author and kind: by author and time SQLite would read all that each has published.
+            rows = select_in(
+                self._db,
+                "SELECT item, time, id, author, block, expires FROM record"
+                " WHERE kind = 'rating' AND shown AND author IN",
+                list(self._weights),
+            )
+            for row in rows:
+                item, time, id_, author, block, expires = cast(_Row, row)
+                if time <= self._when[1] and (expires is None or expires > self._when[0]):
+                    found[item].append((time, id_, author, block))
             self._by_near = found
         return self._by_near

@@ -25,9 +25,10 @@ _STILL = (
     " (SELECT author FROM person WHERE trust = 'trusted') OR (news.reason IN ('comment', 'cutting')"
     " AND record.author IN (SELECT author FROM near)) THEN news.reason END"
 )
-# Whoever has not looked at the first version yet is told of the item, not of a change.
+# Whoever has not looked at the first version yet is told of the item, not of a change. A comment is none.
 _CHANGED = (
-    "record.item <> record.id AND NOT EXISTS (SELECT 1 FROM record AS one JOIN news AS too"
+    "record.kind <> 'comment' AND record.item <> record.id"
+    " AND NOT EXISTS (SELECT 1 FROM record AS one JOIN news AS too"
     " ON too.record = one.rowid WHERE one.id = record.item)"
 )
 # What is left out came by somebody who is trusted no more, or for a question that is saved no more.

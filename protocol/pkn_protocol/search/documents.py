@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.believed import analysed_as, counted_sketch
 from pkn_protocol.search.query import Query, Term
 from pkn_protocol.search.scoring import Statistics, bm25, bm25_of
 from pkn_protocol.text.analysis import analyse
-from pkn_protocol.text.languages import STEMMERS, primary
 from pkn_protocol.text.sketch import (
     BadSketch,
     Sketch,
@@ -22,8 +23,6 @@ from pkn_protocol.text.sketch import (
     length_code,
     length_of_code,
 )
-
-_DEFAULT_LANG = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +38,22 @@ def terms_of(record: Record, sketch: Sketch | None = None) -> Terms:
 
     `sketch` spares decoding the record's own where it is at hand.
 
-    A sketch that cannot be decoded counts as none. A tag's stem counts once, in class 0, unless the sketch
-    has it.
+    A sketch that cannot be decoded, or cannot be that of a text (`counted_sketch`), counts as none. A tag's
+    stem counts once, in class 0, unless the sketch has it.
     """
     item = record.body
     if not isinstance(item, Item):
         return Terms({}, 0)
     classes: dict[int, int] = {}
     length = 0
-    if sketch is not None:
-        classes, length = dict(sketch.classes), sketch.length
-    elif item.sketch is not None:
-        try:
-            sketch = decode_sketch(item.sketch)
+    counted = counted_sketch(item)
+    if counted is not None:
+        with suppress(BadSketch):
+            sketch = decode_sketch(counted) if sketch is None else sketch
             classes, length = dict(sketch.classes), sketch.length
-        except BadSketch:
-            pass
     extra = tag_stems(item)
     if not classes:
-        lang = _analysed_as(item)
+        lang = analysed_as(item)
         extra += analyse(item.title, lang)
         if item.name is not None:
             extra += analyse(item.name, lang)
@@ -70,7 +66,7 @@ def tag_stems(item: Item) -> list[int]:
     """The stems of an item's tags, with repetitions."""
     if not item.tags:
         return []
-    lang = _analysed_as(item)
+    lang = analysed_as(item)
     return [stem for tag in item.tags for stem in analyse(tag, lang)]
 
 
@@ -78,12 +74,6 @@ def length_of(length: int, extra: Sequence[int]) -> int:
     """The length of a document in stems, by that of its sketch (0: it has none) and the stems beside it."""
     # A length that a code stands for, so that an index can keep the code.
     return length_of_code(length_code(max(length, len(extra), 1)))
-
-
-def _analysed_as(item: Item) -> str:
-    # Languages without a stemmer are all analysed alike; foreign names of languages make no caches.
-    lang = primary(item.lang or _DEFAULT_LANG)
-    return lang if lang in STEMMERS else ""
 
 
 def without_sketch(record: Record) -> Record:

@@ -26,6 +26,8 @@ NOBODY_YET_MS = 1000.0
 """While nobody has answered, the first answer that could change the top is waited for so long."""
 FORWARDED_MS = 250.0
 """How long a peer that has answered in part may take to bring the answers of others."""
+MOST_PARTS = 2
+"""An answer's parts: what its sender has, and what it heard from others."""
 _RTT_FACTOR = 4.0
 """An answer costs a round trip and the work; while nobody has shown how long that is, so many are ample."""
 _SLOWEST_FACTOR = 1.15
@@ -109,6 +111,7 @@ class _Asked:
     candidate: Candidate
     since: float
     state: _State = _State.WAITED_FOR
+    parts: int = 0
     more_until: float = 0.0
 
 
@@ -147,12 +150,13 @@ class FanOut:
         self, device: DeviceId, scores: Mapping[Cid, float], now: float, *, more: bool = False
     ) -> list[Effect]:
         """A peer has answered; `scores` were computed here from what it sent. `more`: it has forwarded the
-        query, and others' answers may follow."""
+        query, and others' answers may follow, in one more part."""
         asked = self._asked.get(device)
         if asked is None or asked.state is not _State.WAITED_FOR or self.finished:
             return []
-        if more:
-            asked.more_until = max(asked.more_until, now + FORWARDED_MS)
+        asked.parts += 1
+        if more and asked.parts < MOST_PARTS:
+            asked.more_until = now + FORWARDED_MS
         else:
             asked.state = _State.ANSWERED
         if not asked.more_until:
@@ -165,7 +169,11 @@ class FanOut:
             self.sources.setdefault(cid, set()).add(device)
         changed = self.top() != before
         self._changes += changed
-        self._unchanged = 0 if changed else self._unchanged + 1
+        if changed:
+            self._unchanged = 0
+        elif asked.parts == 1:
+            # Once for each peer, in however many parts it says nothing new: none can end a query for others.
+            self._unchanged += 1
         effects: list[Effect] = [TopChanged()] if changed else []
         return effects + self._go_on(now)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.believed import counted_sketch
 from pkn_protocol.trust.graph import HANDED_ON
 
 DAY_MS = 86_400_000
@@ -102,8 +103,10 @@ def rank(
 def claims_much(record: Record) -> bool:
     """Whether a sketch says that a text has more stems than a page: what a list of frequent words would say
     too, and no reader can tell before the text is there."""
-    sketch = record.body.sketch if isinstance(record.body, Item) else None
-    return sketch is not None and int.from_bytes(sketch[2:4], "big") > MUCH_STEMS
+    item = record.body
+    if not isinstance(item, Item) or item.sketch is None:
+        return False
+    return int.from_bytes(item.sketch[2:4], "big") > MUCH_STEMS and counted_sketch(item) is not None
 
 
 def _rated(ratings: Iterable[tuple[float, int]], weights: Weights) -> float:

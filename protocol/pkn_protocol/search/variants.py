@@ -11,6 +11,7 @@ from enum import StrEnum
 from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.limits import REPLACES
 from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.believed import counted_sketch
 from pkn_protocol.text.sketch import CLASS_FREQUENCY, BadSketch, decode_sketch
 
 NEAR = 0.8
@@ -84,7 +85,7 @@ class Variants:
             return Likeness.SAME
         mine, theirs = self._classes(shown), self._classes(other)
         long = min(len(mine), len(theirs)) >= LEAST_STEMS
-        if mine and one.sketch == two.sketch and (long or one.title == two.title):
+        if mine and theirs and one.sketch == two.sketch and (long or one.title == two.title):
             return Likeness.SAME
         if _is_cutting(shown, other) and (
             not mine or not theirs or similarity(mine, theirs) >= STILL_A_CUTTING
@@ -95,7 +96,7 @@ class Variants:
     def _classes(self, record: Record) -> Mapping[int, int]:
         known = self._read.get(record.id)
         if known is None:
-            sketch = record.body.sketch if isinstance(record.body, Item) else None
+            sketch = counted_sketch(record.body) if isinstance(record.body, Item) else None
             try:
                 known = {} if sketch is None else decode_sketch(sketch).classes
             except BadSketch:

@@ -85,6 +85,7 @@ async def test_comments_on_what_is_mine_or_what_i_took_part_in_are_news(
         ("Tides", "High or low?"),
     }
     assert (len(news.lines), news.total) == (2, 2)
+    assert not any(line.changed for line in news.lines), "a comment is no later version"
     # The item is shown as it is now, and nothing of it once it is taken back.
     later = reader.item("Tides and springs", item=mine.id, replaces=(mine.id,))
     await reader.takes(later)

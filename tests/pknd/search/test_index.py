@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.payloads import text_payload
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.documents import terms_of, text_score
 from pkn_protocol.search.query import parse_query
@@ -44,7 +45,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def document(number: int, classes: dict[int, int]) -> Record:
     length = length_of_code(length_code(200))
     sketch = encode_sketch(Sketch(1, length, dict(sorted(classes.items()))))
-    return ANNA.record("note", Item(f"T{number}", lang="en", sketch=sketch), time=NOW + number)
+    return ANNA.record(
+        "note",
+        Item(f"T{number}", lang="en", sketch=sketch, payload=text_payload("made up")),
+        time=NOW + number,
+    )
 
 
 def put(db: sqlite3.Connection, held: Held, numbers: list[int], chance: random.Random) -> None:
@@ -163,7 +168,7 @@ def test_many_documents_are_found_by_what_each_alone_is_found_by(db: sqlite3.Con
         sketch = make_sketch(analyse(text, "en")) if chance.random() < 0.9 else b"\x01 no sketch"
         # Some of them in the text too, in another class, and some twice.
         tags = tuple(dict.fromkeys(chance.choices([*words, "wings", "Drag lift"], k=chance.randrange(4))))
-        item = Item(f"Title{number} drag", lang="en", tags=tags, sketch=sketch)
+        item = Item(f"Title{number} drag", lang="en", tags=tags, sketch=sketch, payload=text_payload(text))
         documents[number] = NewDocument(number, ANNA.record("note", item, time=NOW), chance.random() < 0.5)
     add_documents(db, list(documents.values()))
     reader = IndexReader(db)

@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from bench.documents import collection
+from bench.payloads import text_payload
 from bench.relevance import central_ndcg, ndcg
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item
@@ -27,7 +28,12 @@ def test_answers_from_summaries_are_as_good_as_a_central_index(db: sqlite3.Conne
     db.execute("BEGIN")
     for name, text in held.documents.items():
         title, _, _ = text.partition("\n")
-        body = Item(title[:200] or "Untitled", lang="en", sketch=make_sketch(analyse(text, "en")))
+        body = Item(
+            title[:200] or "Untitled",
+            lang="en",
+            sketch=make_sketch(analyse(text, "en")),
+            payload=text_payload(text),
+        )
         record = anna.record("note", body)
         names[record.id] = name
         ingest(db, record, now=NOW)

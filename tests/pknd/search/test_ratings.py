@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from pkn_protocol.records.model import Rating, Record
+from pkn_protocol.records.model import Comment, Rating, Record
 from pkn_protocol.search.query import parse_query
 from pknd.search.local import LocalHit, local_query, statistics_of
+from pknd.search.ratings import Ratings
 from pknd.store.ingest import Status, ingest
 from pknd.store.records import Filter
 from tests.pknd.store.people import NOW, Person
@@ -117,6 +118,37 @@ def test_what_strangers_pile_up_does_not_hide_what_people_near_think(
         rate(db, chiara, item, 1, time=NOW - number)
     db.execute("COMMIT")
     assert factor(db, {anna: 1, bruno: 1}) == pytest.approx(1.1)
+
+
+def test_what_strangers_pile_up_has_no_query_read_all_that_people_near_published(
+    db: sqlite3.Connection, item: Record, anna: Person, bruno: Person, chiara: Person
+) -> None:
+    def work() -> int:
+        """What SQLite does for the ratings of an item, in steps of a hundred of its instructions."""
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        ratings = Ratings(db, {}, {anna.author: 1.0, bruno.author: 1.0}, NOW)
+        db.set_progress_handler(step, 100)
+        assert ratings.of(item) == [(1.0, 5)]
+        db.set_progress_handler(None, 0)
+        return steps
+
+    db.execute("BEGIN")
+    rate(db, bruno, item, 5)
+    for number in range(1200):
+        comment = chiara.record("comment", Comment(item.id, "No"), time=NOW - number, item=item.item_id)
+        assert ingest(db, comment, now=NOW).status is Status.ADDED
+    piled_up = work()
+    assert piled_up < 20
+    for number in range(1000):
+        ingest(db, bruno.note(f"Note {number}", time=NOW - number), now=NOW)
+    db.execute("COMMIT")
+    assert work() <= piled_up + 1
 
 
 def test_a_crowd_behind_one_voucher_weighs_less_than_one_who_is_trusted(

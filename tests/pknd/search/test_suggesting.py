@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from bench.payloads import text_payload
 from pkn_protocol.control.query import Suggestion
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.query import parse_query
@@ -60,7 +61,12 @@ def test_endings_and_languages_are_no_obstacle(db: sqlite3.Connection, anna: Per
 
 
 def test_a_word_that_only_a_text_has_is_seen_there(db: sqlite3.Connection, anna: Person) -> None:
-    item = Item("Untitled", lang="en", sketch=make_sketch(analyse("Untitled\nlateral drift", "en")))
+    item = Item(
+        "Untitled",
+        lang="en",
+        sketch=make_sketch(analyse("Untitled\nlateral drift", "en")),
+        payload=text_payload("lateral drift"),
+    )
     ingest(db, anna.record("note", item), now=NOW)
     words = ("latral",)
     assert suggestions(db, words, ("en",), now=NOW, text_of=lambda _db, _held: None) == ()

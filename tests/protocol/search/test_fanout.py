@@ -288,6 +288,19 @@ def test_a_peer_that_forwards_may_take_longer_for_the_rest() -> None:
     assert fan.answered(device(1), {cid(2): 1.0}, 110.0) == [TopChanged(), Finished(complete=True)]
 
 
+def test_one_peer_cannot_end_a_query_for_others_by_empty_parts() -> None:
+    fan = FanOut(10, {cid(number): 1.0 for number in range(10)})
+    first = peer(0, promise=100.0, rtt_ms=5.0)
+    fan.start([first, *(peer(number, unknown=number % 2 == 0, rtt_ms=5.0) for number in range(1, 20))], 0.0)
+    for number in range(6):
+        fan.answered(device(0), {}, 1.0 + number, more=True)
+    assert device(0) not in fan.silent(), "there are two parts at most, whatever it announces"
+    asked = fan.asked
+    for now in range(20, 400, 5):
+        fan.tick(float(now))
+    assert fan.asked == 20 > asked
+
+
 def test_with_many_peers_nobody_passes_on_what_may_be_known_here() -> None:
     full = {cid(number): 10.0 + number for number in range(10)}
     few = dict(list(full.items())[:9])

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.payloads import text_payload
 from pkn_protocol.records.codec import sign_record
-from pkn_protocol.records.ids import AuthorId
-from pkn_protocol.records.model import Comment, Item, Record
+from pkn_protocol.records.ids import AuthorId, raw_cid
+from pkn_protocol.records.model import Comment, Item, Payload, Record
 from pkn_protocol.records.signing import Ed25519Key
 from pkn_protocol.search.documents import terms_of, text_score
 from pkn_protocol.search.query import parse_query
-from pkn_protocol.search.rank import DAY_MS, DEFAULT_WEIGHTS, rank
+from pkn_protocol.search.rank import DAY_MS, DEFAULT_WEIGHTS, claims_much, rank
 from pkn_protocol.search.scoring import Statistics, bm25, rounded
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
@@ -25,11 +26,13 @@ from pkn_protocol.trust.graph import weights
 NOW = 1_790_000_000_000
 AUTHOR = Ed25519Key.from_seed(hashlib.sha256(b"author").digest())
 DEVICE = Ed25519Key.from_seed(hashlib.sha256(b"device").digest())
+SOME_CID = raw_cid(b"")
 STATISTICS = Statistics(1000, 50.0, (10, 100))
 
 
 def note(title: str, *, text: str | None = None, lang: str | None = "en", **fields: Any) -> Record:
     if text is not None:
+        fields = {"payload": text_payload(text), **fields}
         fields["sketch"] = make_sketch(analyse(f"{title}\n{text}", lang or ""))
     body = Item(title, lang=lang, **fields)
     return sign_record(author=AuthorId(AUTHOR.public), key=DEVICE, time=NOW, kind="note", body=body)
@@ -109,6 +112,33 @@ def test_tags_are_added_to_a_sketch_and_do_not_outweigh_it() -> None:
 def test_what_is_no_sketch_counts_as_none() -> None:
     record = note("Wing", sketch=b"\x63 of a later analyser")
     assert terms_of(record).classes.keys() == set(analyse("wing", "en"))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, Payload("image/png", 9, SOME_CID), Payload("text/plain", 0, SOME_CID)],
+    ids=["none", "no text", "an empty one"],
+)
+def test_a_sketch_that_no_text_could_ever_refute_counts_as_none(payload: Payload | None) -> None:
+    lie = note("zzzz", sketch=make_sketch(analyse("boundary layer", "en")), payload=payload, tags=("tag",))
+    assert terms_of(lie) == terms_of(note("zzzz", tags=("tag",)))
+    assert text_score(lie, parse_query("boundary layer", {"en"}), STATISTICS) is None
+    assert text_score(lie, parse_query("zzzz", {"en"}), Statistics(10, 5.0, (1,))) is not None
+
+
+def test_many_stems_claimed_where_there_is_no_text_are_no_long_text() -> None:
+    sketch = make_sketch(analyse(" ".join(f"word{number}" for number in range(400)), "en"))
+    assert not claims_much(note("A list", sketch=sketch))
+    assert claims_much(note("A list", sketch=sketch, payload=text_payload("word1")))
+
+
+def test_without_a_text_the_sketch_is_that_of_title_and_address() -> None:
+    url = "https://example.org/boundary"
+    mark = note("Layers of layers", sketch=make_sketch(analyse(f"Layers of layers\n\n{url}", "en")), url=url)
+    found = terms_of(mark)
+    assert [found.classes[stem] for stem in analyse("layer boundary", "en")] == [1, 0]
+    moved = note("Layers of layers", sketch=mark.body.sketch, url="https://example.org/wing")  # type: ignore[union-attr]
+    assert terms_of(moved) == terms_of(note("Layers of layers"))
 
 
 def test_only_items_are_found() -> None:

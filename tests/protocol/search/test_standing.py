@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.payloads import text_payload
 from pkn_protocol.records.codec import sign_record
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Item, Record
@@ -25,7 +26,8 @@ WORDS = ("drag", "layer", "boundary", "turbulent", "keel", "the", "Grenzschicht"
 
 
 def note(text: str, lang: str = "en", **fields: tuple[str, ...]) -> Record:
-    body = Item(text[:40], lang=lang, sketch=make_sketch(analyse(text, lang)), **fields)  # type: ignore[arg-type]
+    sketch, payload = make_sketch(analyse(text, lang)), text_payload(text)
+    body = Item(text[:40], lang=lang, sketch=sketch, payload=payload, **fields)  # type: ignore[arg-type]
     return sign_record(author=AuthorId(AUTHOR.public), key=DEVICE, time=1, kind="note", body=body)
 
 

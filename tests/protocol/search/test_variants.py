@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.payloads import text_payload
 from pkn_protocol.records.ids import raw_cid
 from pkn_protocol.records.limits import REPLACES
 from pkn_protocol.records.model import Item, Payload, Record
@@ -22,6 +23,7 @@ OTHER = "Bread needs flour, water, salt, yeast, patience, a hot oven, a stone, s
 
 def note(who: Person, text: str, title: str = "Keels", *, time: int = NOW, **more: Any) -> Record:
     item = {name: more.pop(name) for name in ("derived_from", "payload") if name in more}
+    item.setdefault("payload", text_payload(f"{who.name} {time} {text}"))
     sketch = make_sketch(analyse(f"{title}\n{text}", "en"))
     return who.record("note", Item(title, lang="en", sketch=sketch, **item), time=time, **more)
 
