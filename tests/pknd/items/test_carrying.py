@@ -10,7 +10,8 @@ import pytest
 
 from pkn_cli.client import ControlClient
 from pkn_protocol.control.items import PublishRequest
-from pkn_protocol.control.summaries import Kind, ListFilter
+from pkn_protocol.control.kinds import Kind
+from pkn_protocol.control.summaries import ListFilter
 from pkn_protocol.records.ids import parse_cid
 from pkn_protocol.records.model import Item, Record
 from pknd.store.records import get
