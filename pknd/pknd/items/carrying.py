@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pkn_protocol.records.model import Item, Record
+from pkn_protocol.search.believed import is_text
 from pkn_protocol.text.languages import guess_language
 from pkn_protocol.text.sketch import item_text
 from pknd.capture.captured import REFERENCE_ABOVE_BYTES, Captured, ItemKind
 from pknd.capture.files import capture_text
 from pknd.errors import DomainError
-from pknd.items.content import is_text, read_whole
+from pknd.items.content import read_whole
 from pknd.items.drafts import analysed_part
 from pknd.items.origins import digest_of
 from pknd.store.files import BlockFiles
