@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pkn_cli.client import JsonObject, path_of
 from pkn_cli.context import App
 from pkn_cli.output.people import print_person
@@ -13,15 +15,19 @@ PRINTS = "the person as your daemon now knows them."
 
 
 def change_standing(
-    app: App, person: str, act: str, body: JsonObject | None = None, *, undo: str = ""
+    app: App, person: str, act: str, body: JsonObject | None = None, *, undo: Iterable[str] = ()
 ) -> None:
-    """Do `act` (a route of /v1/people) on a person, and print what they are now; `undo` is the command that
-    takes it back."""
+    """Do `act` (a route of /v1/people) on a person, and print what they are now; `undo` are the commands that
+    take it back. Where it ended a vouch, those follow that may vouch again: who vouches must trust."""
     reply = app.client.ask("POST", path_of("people", person, act), body=body)
     if app.json:
         app.print_json(reply)
         return
     now = read(Person, reply)
     print_person(now)
+    if now.vouch_withdrawn:
+        app.note("you no longer vouch for them")
+        undo = dict.fromkeys((*undo, "trust", "vouch"))
     if undo:
-        app.note(f"to undo it: {app.typed(f'{undo} {person_ref(now.id, now.petname)}')}")
+        who = person_ref(now.id, now.petname)
+        app.note("to undo it: " + ", then ".join(app.typed(f"{one} {who}") for one in undo))

@@ -688,6 +688,17 @@ def test_acts_on_people(
     assert ask(*arguments) == to_json(BEA_PERSON)
 
 
+def test_who_vouches_no_longer_is_told_and_how_to_vouch_again(run: Run, daemon: FakeDaemon) -> None:
+    after = replace(BEA_PERSON, petname="bea", vouch_withdrawn=True)
+    daemon.on("POST", "/v1/people/bea/untrust", after)
+    told = run("untrust", "bea").stderr
+    assert "you no longer vouch for them" in told
+    assert "to undo it: pkn trust bea, then pkn vouch bea\n" in told
+    daemon.on("POST", "/v1/people/bea/block", after)
+    undo = "to undo it: pkn unblock bea, then pkn trust bea, then pkn vouch bea\n"
+    assert undo in run("block", "bea").stderr
+
+
 def test_peers_are_a_table(run: Run, ask: Ask, daemon: FakeDaemon) -> None:
     peers = Peers((PEER,), ("0.0.0.0:7867",), Announcement.SEEN)
     daemon.on("GET", "/v1/peers", peers)

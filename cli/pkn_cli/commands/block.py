@@ -24,8 +24,9 @@ from pkn_protocol.control.people import Person, Trust
 def block(app: App, person: str, yes: bool) -> None:
     """Block a person: nothing of theirs is kept or shown.
 
-    What is held of them is deleted here, and their devices are refused. On a terminal it says whom that
-    concerns, and asks. Undo: pkn unblock; whom you trusted before is trusted again with pkn trust.
+    What is held of them is deleted here, and their devices are refused; you no longer vouch for them. On a
+    terminal it says whom that concerns, and asks. Undo: pkn unblock; whom you trusted before is trusted again
+    with pkn trust, and vouched for again with pkn vouch.
     """
     if not yes and can_ask():
         found = read(Person, app.client.get(path_of("people", person)))
@@ -38,7 +39,7 @@ def block(app: App, person: str, yes: bool) -> None:
             )
         # The full id, so that what was confirmed is what is blocked.
         person = found.id
-    change_standing(app, person, "block", undo="unblock")
+    change_standing(app, person, "block", undo=["unblock"])
 
 
 COMMAND = block

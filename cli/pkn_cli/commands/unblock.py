@@ -16,7 +16,7 @@ def unblock(app: App, person: str) -> None:
 
     They are a stranger afterwards, not trusted, and have the name that you gave them. Undo: pkn block.
     """
-    change_standing(app, person, "unblock", undo="block")
+    change_standing(app, person, "unblock", undo=["block"])
 
 
 COMMAND = unblock

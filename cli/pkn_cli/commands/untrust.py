@@ -14,10 +14,11 @@ from pkn_cli.standing import PRINTS, change_standing
 def untrust(app: App, person: str) -> None:
     """Trust a person no longer.
 
-    What you publish to trusted people from now on they cannot read; what they hold already they keep. So does
-    the name that you gave them, until you give it to somebody else. Undo: pkn trust.
+    What you publish to trusted people from now on they cannot read; what they hold already they keep. The
+    name that you gave them stays, until you give it to somebody else. You no longer vouch for them. Undo: pkn
+    trust, and pkn vouch if you did.
     """
-    change_standing(app, person, "untrust", undo="trust")
+    change_standing(app, person, "untrust", undo=["trust"])
 
 
 COMMAND = untrust

@@ -180,13 +180,25 @@ class Publisher:
         audience: str | None = None,
         item: Cid | None = None,
         replaces: tuple[Cid, ...] = (),
+        along: Callable[[sqlite3.Connection], object] | None = None,
     ) -> tuple[Record, Outcome]:
-        """Write a record that has no payload: a profile, a vouch, a retraction."""
+        """Write a record that has no payload: a profile, a vouch, a retraction.
+
+        `along` is done in the same transaction, so that neither is there without the other.
+        """
         epoch = None if audience in (None, PUBLIC) else await self.epoch(audience or TRUSTED)
         record, wire = await asyncio.to_thread(self._sign, kind, body, audience, epoch, item, replaces, None)
         now, near = self._env.now(), self._view().near
         inner = None if wire is record else record
-        outcome = await self._env.store.write(lambda db: ingest(db, wire, now=now, inner=inner, near=near))
+
+        def work(db: sqlite3.Connection) -> Outcome:
+            outcome = ingest(db, wire, now=now, inner=inner, near=near)
+            if along is not None:
+                _expect_added(outcome, record)
+                along(db)
+            return outcome
+
+        outcome = await self._env.store.write(work)
         _expect_added(outcome, record)
         self._announce([wire])
         return record, outcome

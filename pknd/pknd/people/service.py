@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.people import People as PeopleShape
@@ -29,7 +30,7 @@ from pknd.store.people import (
     withdraw_opinion,
 )
 from pknd.store.records import items_by_author
-from pknd.store.removal import Removal, remove_author
+from pknd.store.removal import remove_author
 from pknd.store.versions import set_near
 
 _RESERVED = ("me", "self", "you")
@@ -125,26 +126,26 @@ class People:
             withdraw_opinion(db, author, self._env.now())
             members_changed(db, self._env)
 
-        await self._env.store.write(work)
+        withdrawn = await self._write_with_vouch(author, work)
         await self.refresh()
         await self._tell()
-        return await self._shown(author)
+        return replace(await self._shown(author), vouch_withdrawn=withdrawn)
 
     async def block(self, ref: str) -> Person:
         author = await self._found(ref)
         self._not_me(author, "block")
         petname = self.view.petname(author)
 
-        def work(db: sqlite3.Connection) -> Removal:
+        def work(db: sqlite3.Connection) -> None:
             set_opinion(db, author, Trust.BLOCKED, petname, self._env.now())
             members_changed(db, self._env)
             # What they claim of themselves stays, so that the list of blocked people can be read.
-            return remove_author(db, author, keep_standing=True)
+            remove_author(db, author, keep_standing=True)
 
-        await self._env.store.write(work)
+        withdrawn = await self._write_with_vouch(author, work)
         await self.refresh()
         await self._tell()
-        return await self._shown(author)
+        return replace(await self._shown(author), vouch_withdrawn=withdrawn)
 
     async def unblock(self, ref: str) -> Person:
         author = await self._found(ref)
@@ -172,6 +173,20 @@ class People:
             )
         await self.refresh()
         return await self._shown(author)
+
+    async def _write_with_vouch(self, author: AuthorId, work: Callable[[sqlite3.Connection], None]) -> bool:
+        """Do `work`, and take back in one with it what we vouch for somebody; whether we did vouch.
+
+        Others would go on counting them at distance 2 for our sake, though we trust them no longer.
+        """
+        me = self._env.keys.author
+        if self._publisher is None or author not in self.view.vouches.get(me, frozenset()):
+            await self._env.store.write(work)
+            return False
+        before = await self._env.store.read(lambda db: current_vouch(db, me, author))
+        replaces = () if before is None else (before,)
+        await self._publisher.write_record("vouch", Vouch(author, False), replaces=replaces, along=work)
+        return True
 
     async def admit_members(self) -> None:
         """Give the trusted circle's current key to all devices that its members have now."""

@@ -90,7 +90,8 @@ class Person:
 
     `distance` is 0 self, 1 trusted, 2 and 3 vouched for, None beyond the horizon. `vouched` says that we
     vouch; `vouched_by` lists the did:keys of trusted people who do. `doubted`: a text was fetched whose
-    sketch was not of that text, so that what is theirs is found by titles and tags alone.
+    sketch was not of that text, so that what is theirs is found by titles and tags alone. `vouch_withdrawn`,
+    in the answer to an act alone: we vouched until then, and it ended that too.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Person:
     vouched: bool
     vouched_by: tuple[str, ...] = ()
     doubted: bool = False
+    vouch_withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

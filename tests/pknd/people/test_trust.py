@@ -9,6 +9,7 @@ import pytest
 from pkn_protocol.control.people import Trust
 from pkn_protocol.records.ids import did_key
 from pknd.errors import DomainError
+from pknd.store.people import vouches
 from tests.e2e.inside import Inside
 from tests.pknd.store.people import Person
 
@@ -38,3 +39,24 @@ async def test_the_name_of_whom_one_trusts_no_longer_is_free(tmp_path: Path) -> 
         await ann.people.block("anna")
         with pytest.raises(DomainError, match="already means somebody else"):
             await ann.people.trust(wrong, petname="anna")
+
+
+@pytest.mark.parametrize("act", ["untrust", "block"])
+async def test_whom_one_trusts_no_longer_one_vouches_for_no_longer(tmp_path: Path, act: str) -> None:
+    bea, cat = Person("Bea").author, did_key(Person("Cat").author)
+    inside = Inside("Ann", tmp_path)
+    async with inside.running() as ann:
+        for one, name in ((did_key(bea), "bea"), (cat, "cat")):
+            await ann.people.trust(one, petname=name)
+        await ann.people.vouch("bea", withdraw=False)
+        after = await getattr(ann.people, act)("bea")
+        assert (after.vouched, after.vouch_withdrawn) == (False, True)
+        # What friends count by: the records, of which theirs are copies.
+        assert await inside.env.store.read(vouches) == {}
+        assert not (await getattr(ann.people, act)("cat")).vouch_withdrawn
+        if act == "block":
+            await ann.people.unblock("bea")
+        await ann.people.trust("bea", petname=None)
+        assert not (await ann.people.person("bea")).vouched
+        assert (await ann.people.vouch("bea", withdraw=False)).vouched
+        assert [*(await inside.env.store.read(vouches)).values()] == [frozenset({bea})]
