@@ -31,6 +31,7 @@ from pkn_protocol.control.work import (
     BadThing,
     FailedFile,
     FileNote,
+    GoneFile,
     ImportRequest,
     ImportSummary,
     LeftItem,
@@ -610,6 +611,16 @@ def test_import_says_what_stays_for_others_and_what_was_left_out(
     assert "and 2 more" in result.stderr and "pkn list --mine --to public" in result.stderr
     assert "/n/taken�.md: it was retracted" in result.stderr and "--again" in result.stderr
     assert "/n/old.txt: it is no UTF-8 text" in result.stderr
+
+
+def test_import_names_the_files_that_are_gone(run: Run, ask: Ask, daemon: FakeDaemon, tmp_path: Path) -> None:
+    gone = tuple(GoneFile(f"/n/{number}\x1b.md", ITEM) for number in range(12))
+    daemon.stream("POST", "/v1/import", _imported(gone=gone))
+    result = run("import", str(tmp_path))
+    assert result.exit_code == 0 and "0 failed, 12 gone\n" in result.stdout
+    assert "/n/0�.md is gone, and what came from it stays: pkn retract h2kq7xmv3a takes it" in result.stderr
+    assert result.stderr.count("is gone") == 10 and "and 2 more" in result.stderr
+    assert len(ask("import", str(tmp_path))["gone"]) == 12
 
 
 def test_a_dry_run_writes_nothing(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ _MOST_SAID = 10
 
 @command(
     "import",
-    prints="how many files were imported, to whom, how many were unchanged; a table of those that failed; on "
-    "stderr what there is to say about others.",
+    prints="how many files were imported, to whom, how many were unchanged, failed, or are gone; a table of "
+    "those that failed; on stderr what there is to say about others.",
     examples=["pkn import ~/notes --to trusted", "pkn import ~/notes --dry-run"],
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
@@ -49,9 +49,10 @@ def import_paths(
     file goes to those for whom it was published or imported before, else to the setting default_audience.
     What was said beside a file when it was published (--title, --kind, --lang, --tag) holds for its next
     version, where the file does not say it itself. An item's audience cannot change: for another one a file
-    becomes another item, and the one before stays until it is retracted. On a terminal it says first how many
-    go to whom, and asks. Exit status 1 when a file failed; the others are imported, and with --json the whole
-    account is on standard output all the same.
+    becomes another item, and the one before stays until it is retracted. So does what came from a file that
+    is gone from the folder since: such files are named. On a terminal it says first how many go to whom, and
+    asks. Exit status 1 when a file failed; the others are imported, and with --json the whole account is on
+    standard output all the same.
     """
     absolute = tuple(map(_absolute, paths))
     if dry_run or (not yes and can_ask()):
@@ -99,10 +100,11 @@ def _finish(app: App, reply: dict[str, object], done: str) -> None:
     else:
         whom = f" ({_to_whom(summary)})" if summary.imported else ""
         skipped = f", {len(summary.skipped)} skipped" if summary.skipped else ""
+        gone = f", {len(summary.gone)} gone" if summary.gone else ""
         linked = f" ({summary.linked} with links to what is new)" if summary.linked else ""
         app.say(
             f"{summary.imported} {done}{whom}, {summary.unchanged} unchanged{linked}{skipped}, "
-            f"{len(summary.failed)} failed"
+            f"{len(summary.failed)} failed{gone}"
         )
         if summary.failed:
             print_table(
@@ -127,6 +129,14 @@ def _say_more(app: App, summary: ImportSummary) -> None:
             f"{_shown(one.path)} goes to {one.now}, but what it was before stays {one.audience}: "
             f"{app.typed(f'retract {item_ref(one.id)}')} takes that back"
             for one in summary.left
+        ],
+    )
+    _few(
+        app,
+        [
+            f"{_shown(one.path)} is gone, and what came from it stays: "
+            f"{app.typed(f'retract {item_ref(one.id)}')} takes it back"
+            for one in summary.gone
         ],
     )
     if len(summary.left) > _MOST_SAID:

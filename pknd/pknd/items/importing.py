@@ -29,6 +29,7 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.carrying import carried
 from pknd.items.drafts import notes_on
+from pknd.items.gone import gone_from
 from pknd.items.linking import linked_items, neighbour
 from pknd.items.origins import digest_of, replaced_by_next, source_of
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
@@ -108,6 +109,7 @@ class Importer:
         imported, unchanged, audiences = 0, 0, Counter[str]()
         skipped, notes, left = list[FileNote](), list[FileNote](), list[LeftItem]()
         late, linked = list[LateLinks](), 0
+        elsewhere = set[Path]()
         done = 0
         writing: asyncio.Future[None] | None = None
         before: _Batch | None = None
@@ -121,6 +123,7 @@ class Importer:
                 skipped += examined.skipped
                 left += examined.left
                 notes += _notes(examined.new)
+                elsewhere |= _earlier_places(examined)
                 made = _Batch(batch[-1].path, len(batch))
                 if not request.dry_run:
                     refused = await self._make_batch(examined, made, before)
@@ -143,6 +146,9 @@ class Importer:
             if writing is not None:
                 # What was handed over is finished, also when nobody listens any more.
                 await asyncio.gather(writing, return_exceptions=True)
+        gone, more = await asyncio.to_thread(
+            gone_from, self._env, map(Path, request.paths), {one.path for one in found}, elsewhere
+        )
         yield ImportSummary(
             imported,
             unchanged,
@@ -150,9 +156,10 @@ class Importer:
             dict(audiences),
             request.dry_run,
             tuple(skipped),
-            tuple(notes),
+            (*notes, *more),
             tuple(left),
             linked,
+            tuple(gone),
         )
 
     async def _write(self, batch: _Batch) -> None:
@@ -288,6 +295,12 @@ def _audience(candidate: _Candidate) -> str:
     if candidate.audience is None:
         raise ValueError("nobody has said who may read the file")
     return candidate.audience
+
+
+def _earlier_places(examined: _Examined) -> set[Path]:
+    """Where files lay that were recognised under another name."""
+    renamed = {one.before.path for one in examined.new if one.before and one.before.path != one.path}
+    return renamed | {old for old, _ in examined.moved}
 
 
 def _notes(candidates: Sequence[_Candidate]) -> list[FileNote]:

@@ -169,6 +169,12 @@ def listed(
     return [_held(row) for row in rows]
 
 
+def time_of(db: sqlite3.Connection, cid: Cid) -> int | None:
+    """When a record that is held was signed, by its author's clock."""
+    row = db.execute("SELECT time FROM record WHERE id = ?", (cid,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def versions(db: sqlite3.Connection, item: Cid) -> list[Held]:
     """All versions held of an item, newest first."""
     rows = db.execute(

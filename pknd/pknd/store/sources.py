@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -46,6 +46,27 @@ def path_of(db: sqlite3.Connection, item: Cid) -> Path | None:
     """Where the file of an own item lies, if it came from one."""
     row = db.execute("SELECT path FROM source WHERE item = ? ORDER BY path LIMIT 1", (item,)).fetchone()
     return None if row is None else Path(os.fsdecode(row[0]))
+
+
+def sources_below(db: sqlite3.Connection, folder: Path) -> list[Source]:
+    """What came from files below a folder, whether or not they are there."""
+    begin = os.path.join(os.fsencode(folder), b"")  # noqa: PTH118 - bytes, and / is as it is
+    return [
+        Source(Path(os.fsdecode(path)), digest, Cid(item), Cid(record))
+        for path, digest, item, record in db.execute(
+            "SELECT path, digest, item, record FROM source WHERE path >= ? AND path < ?",
+            (begin, begin[:-1] + b"0"),  # what follows / in ASCII
+        )
+    ]
+
+
+def paths_of(db: sqlite3.Connection, items: Collection[Cid]) -> dict[Cid, list[Path]]:
+    """All files that items came from. Reads the whole table: for many items at once."""
+    found: dict[Cid, list[Path]] = {item: [] for item in items}
+    for path, item in db.execute("SELECT path, item FROM source"):
+        if item in found:
+            found[Cid(item)].append(Path(os.fsdecode(path)))
+    return found
 
 
 def put_sources(db: sqlite3.Connection, sources: Sequence[Source]) -> None:

@@ -43,10 +43,19 @@ class LeftItem:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneFile:
+    """A file below an imported folder that is there no more, while the item that came from it stays. `id` is
+    the item's."""
+
+    path: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportSummary:
     """`imported` counts new and changed files; `by_audience` how many of those go to whom; `skipped` are
     files that were left out because what they held was retracted; `linked` counts unchanged files with a new
-    version, since something they link to has become an item."""
+    version, since something they link to has become an item; `gone` are files that were imported before."""
 
     imported: int
     unchanged: int
@@ -57,6 +66,7 @@ class ImportSummary:
     notes: tuple[FileNote, ...] = ()
     left: tuple[LeftItem, ...] = ()
     linked: int = 0
+    gone: tuple[GoneFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
