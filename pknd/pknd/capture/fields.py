@@ -20,6 +20,11 @@ _Fields = tuple[dict[str, object], dict[str, int]]
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+_TEXTS = ("title", "tags", "lang")
+"""Fields that are texts, or lists of them."""
+_MISTAKEN = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp"))
+
+
 class NotFields(Exception):
     """What stands between the fences is no list of fields; `line` is 0 where that is not known."""
 
@@ -61,7 +66,7 @@ def yaml_fields(block: str, first: int) -> _Fields:
         if name in fields:
             raise _twice(line, name)
         try:
-            fields[name] = loader.construct_object(value, deep=True)
+            fields[name] = _value(loader, name, value)
         except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
             raise bad_line(
                 line,
@@ -70,6 +75,20 @@ def yaml_fields(block: str, first: int) -> _Fields:
             ) from error
         where[name] = line
     return fields, where
+
+
+def _value(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> object:
+    """A field's value; of a text that YAML takes for something else (`2024-01-01`, `1.10`, `no`) the text."""
+    if name in _TEXTS:
+        if isinstance(node, yaml.ScalarNode) and node.tag in _MISTAKEN:
+            return node.value
+        if isinstance(node, yaml.SequenceNode):
+            # What is no scalar there is no text, whatever it holds: it is left as it is.
+            return [
+                _value(loader, name, one) if isinstance(one, yaml.ScalarNode) else one for one in node.value
+            ]
+    value: object = loader.construct_object(node, deep=True)
+    return value
 
 
 def toml_fields(block: str, first: int) -> _Fields:

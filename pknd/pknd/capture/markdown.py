@@ -65,6 +65,9 @@ def _text_field(front: FrontMatter, key: str) -> str | None:
     value = front.fields.get(key)
     if value is None or value == "":
         return None
+    if isinstance(value, datetime.date | datetime.time):
+        # In TOML; in YAML the text as it is written is taken.
+        return value.isoformat()
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise front.error(key, f"{key} must be a text", f"write {key}: some text")
     return " ".join(str(value).split())
@@ -97,10 +100,11 @@ def _tags(front: FrontMatter) -> tuple[str, ...]:
     if isinstance(value, str):
         parts: list[object] = [part for part in _TAG_SEPARATOR.split(value) if part]
     elif isinstance(value, list):
-        parts = value
+        # An item of the list with nothing behind its dash.
+        parts = [part for part in value if part is not None]
     else:
         raise front.error("tags", "tags must be a list", "write tags: [one, two]")
-    if any(isinstance(part, dict | list) or part is None for part in parts):
+    if not all(isinstance(part, str | int | float | datetime.date | datetime.time) for part in parts):
         raise front.error("tags", "a tag must be a text", "write tags: [one, two]")
     try:
         return clean_tags(map(str, parts))

@@ -205,3 +205,39 @@ def test_a_language_must_look_like_one() -> None:
     assert capture_markdown("---\nlang: pt_BR\n---\n", fallback_title="x").lang == "pt-BR"
     with pytest.raises(CaptureError, match="line 2: 'klingon'"):
         capture_markdown("---\nlang: klingon\n---\n", fallback_title="x")
+
+
+@pytest.mark.parametrize(
+    "title", ["2024-01-01", "42", "1.10", "0x10", "yes", "2024-01-01 10:00", "2024-13-45"]
+)
+def test_a_title_is_the_text_as_it_is_written(title: str) -> None:
+    assert capture_markdown(f"---\ntitle: {title}\n---\nx", fallback_title="file").title == title
+    assert capture_markdown(f"---\ntitle: '{title}'\n---\nx", fallback_title="file").title == title
+
+
+@pytest.mark.parametrize("title", ["2024-01-01", "42"])
+def test_a_title_in_toml_may_be_a_date_or_a_number(title: str) -> None:
+    assert capture_markdown(f"+++\ntitle = {title}\n+++\nx", fallback_title="file").title == title
+
+
+@pytest.mark.parametrize("nothing", ["", "~", "null", "''"])
+def test_a_title_that_is_empty_is_none(nothing: str) -> None:
+    assert capture_markdown(f"---\ntitle: {nothing}\n---\nx", fallback_title="file").title == "file"
+
+
+def test_tags_are_texts_and_empty_ones_of_a_list_are_passed_over() -> None:
+    def tags(block: str) -> tuple[str, ...]:
+        return capture_markdown(f"---\n{block}\n---\nx", fallback_title="file").tags
+
+    assert tags("tags:\n- one\n-\n- two\n- ~") == ("one", "two")
+    assert tags("tags: [2024, 2024-01-01, 1.10, yes, null]") == ("2024", "2024-01-01", "1.10", "yes")
+    assert tags("tags: 2024") == ("2024",)
+    assert tags("tags: []") == tags("tags: [null]") == tags("tags:") == ()
+    with pytest.raises(CaptureError, match="line 2: a tag must be a text"):
+        tags("tags: [one, [two]]")
+    with pytest.raises(CaptureError, match="line 2: a tag must be a text"):
+        tags("tags: &all [*all]")
+
+
+def test_norwegian_is_a_language() -> None:
+    assert capture_markdown("---\nlang: no\n---\nx", fallback_title="file").lang == "no"
