@@ -16,6 +16,10 @@ REFERENCE_ABOVE_BYTES = 1024 * 1024
 EXCERPT_CHARS = 280
 
 
+FENCES = ("---", "+++", "...")
+"""Lines that open or close front matter."""
+
+
 class CaptureError(DomainError):
     """A source that cannot be captured."""
 
@@ -53,6 +57,13 @@ class Captured:
     url: str | None = None
     links: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+
+def first_line(text: str, *, strip: str = "") -> str:
+    """The first line that says something, without `strip` at its ends; empty where there is none. What opens
+    or closes front matter, or is a rule, is no title."""
+    lines = (line.strip().strip(strip + " ") for line in text.splitlines())
+    return next((line for line in lines if line and line not in FENCES), "")
 
 
 def excerpt_of(text: str, title: str) -> str:

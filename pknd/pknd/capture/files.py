@@ -16,7 +16,7 @@ from pknd.capture.captured import (
 )
 from pknd.capture.front_matter import read_front_matter, stated_audience
 from pknd.capture.html import title_and_text
-from pknd.capture.markdown import capture_markdown
+from pknd.capture.markdown import capture_markdown, plain_note
 from pknd.capture.media import (
     HEAD_BYTES,
     PLAIN_BYTES,
@@ -27,9 +27,6 @@ from pknd.capture.media import (
     text_type,
 )
 from pknd.capture.shortcuts import address_in
-
-# A first line that is longer is the beginning of a text, not its title.
-_TITLE_CHARS = 120
 
 
 def capture_file(path: Path) -> Captured:
@@ -109,9 +106,7 @@ def capture_text(path: Path, data: bytes, size: int) -> Captured:
     if in_place:
         return replace(captured, path=path)
     if kind == "text/plain":
-        first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-        title = first if 0 < len(first) <= _TITLE_CHARS else stem_of(path)
-        captured = replace(captured, kind=ItemKind.NOTE, title=title)
+        captured = plain_note(captured, text, stem=stem_of(path))
     return replace(captured, data=data)
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pknd.capture.captured import CaptureError
+from pknd.capture.captured import FENCES, CaptureError
 from pknd.capture.fields import (
     AUDIENCE,
     KEY,
@@ -30,7 +30,6 @@ KNOWN_FIELDS = ("title", "tags", "lang", AUDIENCE, "kind", "date", "dated", "url
 _YAML, _TOML = "---", "+++"
 # Closes YAML as well: the end of a document (YAML 1.2.2, 9.1.2), as pandoc reads it.
 _YAML_END = "..."
-_FENCES = (_YAML, _TOML, _YAML_END)
 # `audiance` is a slip of the pen; taken for a field that nobody knows, it would publish the text.
 _ALIKE = 0.8
 # A fence that an editor has made typographic, that somebody made longer, or that says its language.
@@ -136,7 +135,7 @@ def _read(text: str) -> FrontMatter:
         raise bad_line(at + 1, f"the front matter has more than {FRONT_MATTER_BYTES} bytes", "shorten it")
     try:
         # A tab or another fence is no field, but nothing else stands there all the same.
-        blank = all(_bare(line) in ("", *_FENCES) for line in lines[at + 1 : end])
+        blank = all(_bare(line) in ("", *FENCES) for line in lines[at + 1 : end])
         read = toml_fields if opening == _TOML else yaml_fields
         found = ({}, {}) if blank else read(block, at + 2)
     except NotFields as error:
@@ -167,12 +166,12 @@ def _refuse_stray(lines: Sequence[str], at: int) -> None:
     """Refuse a text that says at its beginning (line `at`) who may read it, where no front matter is read."""
     begin: int | None = at
     # Empty blocks are passed over.
-    while begin is not None and _bare(lines[begin]) in _FENCES:
+    while begin is not None and _bare(lines[begin]) in FENCES:
         at, begin = begin, _first(lines, begin + 1)
     if begin is None:
         return
     opening = _bare(lines[at])
-    if opening in _FENCES:
+    if opening in FENCES:
         end = _end(lines, at, strict=False)
         line = _audience_line(lines, begin, _paragraph_end(lines, begin) if end is None else end)
     elif _LIKE_A_FENCE.fullmatch(opening) is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
+from dataclasses import replace
 
-from pknd.capture.captured import Captured, ItemKind
+from pknd.capture.captured import Captured, CaptureError, ItemKind, first_line
 from pknd.capture.front_matter import FrontMatter, read_front_matter
 from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.tags import BadTag, clean_tags
@@ -14,6 +15,8 @@ _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 _LINK = re.compile(r"\]\(\s*<?([^\s)>]+)>?(?:\s+[\"'][^\"']*[\"'])?\s*\)")
 _PKN_LINK = re.compile(r"\bpkn:(bafyrei[a-z2-7]{52})\b")
 _WIKI_LINK = re.compile(r"\[\[([^\]|#\n]{1,200})(?:[|#][^\]\n]{0,200})?\]\]")
+# A first line that is longer is the beginning of a text, not its title.
+_TITLE_CHARS = 120
 _TAG_SEPARATOR = re.compile(r"[,\s]+")
 
 
@@ -46,6 +49,25 @@ def capture_markdown(text: str, *, fallback_title: str, name: str | None = None)
         url=_text_field(front, "url"),
         links=links_of(body),
     )
+
+
+def plain_note(captured: Captured, text: str, *, stem: str) -> Captured:
+    """A plain text as a note, with the title and the tags of its front matter where that can be read.
+
+    Without a title it is called by its first line behind it where that is short, else by `stem`. The content
+    stays whole.
+    """
+    try:
+        front = read_front_matter(text)
+        title, tags = _text_field(front, "title"), _tags(front)
+    except CaptureError:
+        # It may be no front matter at all; who may read the text has been asked of it before, and strictly.
+        front, title, tags = FrontMatter({}, text), None, ()
+    if title is None:
+        first = first_line(front.body)
+        title = first if 0 < len(first) <= _TITLE_CHARS else stem
+    excerpt = front.body if front.fields else None
+    return replace(captured, kind=ItemKind.NOTE, title=title, tags=tags, excerpt=excerpt)
 
 
 def links_of(body: str) -> tuple[str, ...]:

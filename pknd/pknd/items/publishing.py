@@ -10,7 +10,7 @@ from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.records.ids import cid_text
 from pkn_protocol.records.model import Item, Record
-from pknd.capture.captured import Captured, CaptureError, ItemKind
+from pknd.capture.captured import Captured, CaptureError, ItemKind, first_line
 from pknd.capture.files import capture_file
 from pknd.capture.front_matter import read_front_matter
 from pknd.capture.language import LANGUAGE_HINT, language_tag
@@ -69,8 +69,10 @@ def capture_given(request: PublishRequest) -> Given:
     if request.url is not None and request.path is None:
         return Given(_with_fields(_bookmark(request.url, request.text, request.title), request))
     if request.text is not None and len(given) == 1:
-        text = request.text
-        return Given(_with_fields(capture_markdown(text, fallback_title=_first_line(text)), request))
+        captured = capture_markdown(request.text, fallback_title="")
+        # Of what its author wrote no line is the title before the front matter is told from it.
+        titled = replace(captured, title=captured.title or _first_line(captured.text or ""))
+        return Given(_with_fields(titled, request))
     raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
 
 
@@ -180,5 +182,5 @@ def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
 
 
 def _first_line(text: str) -> str:
-    first = next((line.strip(" #") for line in text.splitlines() if line.strip(" #")), "Untitled")
+    first = first_line(text, strip="#") or "Untitled"
     return first if len(first) <= 80 else first[:79] + "…"

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pkn_protocol.control.items import PublishRequest
 from pknd.capture.captured import CaptureError
 from pknd.capture.files import capture_file
 from pknd.capture.front_matter import FRONT_MATTER_BYTES, read_front_matter, stated_audience
 from pknd.capture.markdown import capture_markdown
+from pknd.items.publishing import capture_given
 
 BODY = "# Diary\n\nOnly for me.\n"
 READ = {
@@ -241,3 +243,51 @@ def test_tags_are_texts_and_empty_ones_of_a_list_are_passed_over() -> None:
 
 def test_norwegian_is_a_language() -> None:
     assert capture_markdown("---\nlang: no\n---\nx", fallback_title="file").lang == "no"
+
+
+@pytest.mark.parametrize("who", ["", "audience: private\n"])
+@pytest.mark.parametrize(
+    ("fields", "title", "tags"),
+    [
+        ("title: On Drag\ntags: [flow, wind]\n", "On Drag", ("flow", "wind")),
+        ("tags: [flow]\n", "A first line", ("flow",)),
+        ("lang: en\n", "A first line", ()),
+        ("title: [no, text]\n", "title: [no, text]", ()),
+    ],
+)
+def test_a_plain_text_is_called_by_its_front_matter_or_by_what_follows(
+    who: str, fields: str, title: str, tags: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text(text := f"---\n{fields}{who}---\n\nA first line\n\nand more")
+    captured = capture_file(path)
+    assert (captured.title, captured.tags) == (title, tags)
+    assert captured.audience == ("private" if who else None)
+    # What is given to others is the file, and what is shown of it no fields.
+    assert captured.data == text.encode()
+    if title != "title: [no, text]":
+        assert captured.excerpt == "A first line\n\nand more"
+
+
+def test_a_rule_is_no_title_of_a_plain_text(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("---\n\nProse behind a rule\n\n---\nmore")
+    assert capture_file(path).title == "Prose behind a rule"
+    path.write_text("---\n")
+    assert capture_file(path).title == "note"
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("---\ntitle: On Drag\n---\nA first line", "On Drag"),
+        ("---\naudience: private\n---\nA first line\nand more", "A first line"),
+        ("---\naudience: private\n---\n## A heading", "A heading"),
+        ("---\n\nprose behind a rule", "prose behind a rule"),
+        ("---\naudience: private\n---\n", "Untitled"),
+    ],
+)
+def test_what_is_typed_in_is_called_by_its_front_matter_or_by_what_follows(text: str, title: str) -> None:
+    given = capture_given(PublishRequest(text=text)).captured
+    assert given.title == title
+    assert given.audience == ("private" if "private" in text else None)
