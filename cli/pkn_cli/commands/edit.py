@@ -55,7 +55,8 @@ def edit(
 
     Its text is what FILE holds, or - standard input. With neither, and no option that changes something else,
     your editor opens with the text as it is. Who may read the item stays as it is. Earlier versions stay: pkn
-    history.
+    history. Of an item that came from a file, the file itself is not changed: once it is, importing it again
+    replaces the edit.
     """
     if tags and no_tags:
         raise click.UsageError("--tag and --no-tags exclude each other", click.get_current_context())

@@ -31,7 +31,7 @@ from pknd.items.carrying import carried
 from pknd.items.drafts import notes_on
 from pknd.items.gone import gone_from
 from pknd.items.linking import linked_items, neighbour
-from pknd.items.origins import digest_of, replaced_by_next, source_of
+from pknd.items.origins import digest_of, note_on_import, replaced_by_next, source_of
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.relinking import LateLinks, late_links, late_links_of_unchanged, relink
 from pknd.people.circles import PUBLIC
@@ -51,13 +51,15 @@ MOST_FILES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A captured file, its digest, and what it was imported as before. `audience` None: nobody said it."""
+    """A captured file, its digest, and what it was imported as before. `audience` None: nobody said it.
+    `note` is what to say once its version is made."""
 
     path: Path
     captured: Captured
     digest: bytes
     audience: str | None
     before: Source | None = None
+    note: str | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class _Batch:
     made: list[Made] = field(default_factory=list)
     items: dict[Path, Cid] = field(default_factory=dict)
     late: list[LateLinks] = field(default_factory=list)
+    notes: list[FileNote] = field(default_factory=list)
 
 
 class Importer:
@@ -130,6 +133,7 @@ class Importer:
                     failed += refused
                     imported -= len(refused)
                     late += examined.late + made.late
+                    notes += made.notes
                 if writing is not None and before is not None:
                     await writing
                     done += before.files
@@ -226,6 +230,8 @@ class Importer:
                     batch.late.append(late)
                 batch.items[candidate.path] = one.record.item_id
                 batch.made.append(one)
+                if candidate.note is not None:
+                    batch.notes.append(FileNote(shown(candidate.path), candidate.note))
 
         self._env.store.read_now(work)
         self._publisher.check_room(batch.made)
@@ -246,7 +252,7 @@ class Importer:
             digest=candidate.before.digest,
             default_lang=self._publisher.default_lang,
         )
-        return replace(candidate, captured=captured)
+        return replace(candidate, captured=captured, note=note_on_import(candidate.before, newest))
 
 
 def _move_all(db: sqlite3.Connection, moved: Sequence[tuple[Path, Path]]) -> None:

@@ -6,11 +6,13 @@ import sqlite3
 from hashlib import blake2b
 from pathlib import Path
 
-from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.limits import REPLACES
+from pkn_protocol.records.model import Record
 from pknd.capture.captured import Captured
+from pknd.capture.files import shown
 from pknd.store.records import Held, get, versions
-from pknd.store.sources import Source, source_at, sources_with
+from pknd.store.sources import Source, paths_of, source_at, sources_with
 
 _DIGEST_BYTES = 16
 
@@ -30,6 +32,25 @@ def replaced_by_next(db: sqlite3.Connection, item: Cid) -> tuple[Cid, ...]:
     """What the next version of an item replaces: all heads that are here, then the nearest behind them."""
     ordered = sorted(versions(db, item), key=lambda version: not version.head)
     return tuple(version.record.id for version in ordered)[:REPLACES]
+
+
+def note_on_edit(db: sqlite3.Connection, item: Cid, given: str | None) -> tuple[str, ...]:
+    """What to say when an item is edited other than by its own file; `given` is the file it is edited by."""
+    # A file that was renamed has left its earlier names.
+    path = next((one for one in paths_of(db, {item})[item] if one.exists()), None)
+    if path is None or (given is not None and Path(given) == path):
+        return ()
+    return (f"it came from {shown(path)}: once that is changed, importing it puts its text in place of this",)
+
+
+def note_on_import(source: Source, newest: Record) -> str | None:
+    """What to say when a file's next version follows one that was written beside it."""
+    if newest.id == source.record:
+        return None
+    return (
+        "it takes the place of a version that was made with pkn edit: "
+        f"pkn history {cid_text(source.item)} shows that"
+    )
 
 
 def digest_of(path: Path, captured: Captured) -> bytes:

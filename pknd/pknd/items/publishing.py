@@ -19,7 +19,7 @@ from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError
 from pknd.items.carrying import carried
 from pknd.items.linking import linked_items
-from pknd.items.origins import digest_of, replaced_by_next
+from pknd.items.origins import digest_of, note_on_import, replaced_by_next
 from pknd.items.publisher import Draft, audience_of
 from pknd.people.circles import PUBLIC
 from pknd.store.blocks import is_complete
@@ -120,7 +120,9 @@ def plan(
             default_lang=default_lang,
         )
         captured = _with_fields(said, request)
-    return ToWrite(Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin))
+    replaced = note_on_import(known, newest.record)
+    draft = Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin)
+    return ToWrite(draft, () if replaced is None else (replaced,))
 
 
 def _is_here(db: sqlite3.Connection, before: Held) -> bool:

@@ -39,7 +39,7 @@ from pknd.items.detail import detail_of, history_of
 from pknd.items.drafts import notes_on
 from pknd.items.fetching import Fetcher
 from pknd.items.linking import linked_items
-from pknd.items.origins import replaced_by_next
+from pknd.items.origins import note_on_edit, replaced_by_next
 from pknd.items.publisher import Draft, Publisher
 from pknd.items.publishing import Unchanged, capture_given, given_language, plan
 from pknd.items.reading import Contents
@@ -106,7 +106,8 @@ class Items:
             links=links,
         )
         [made] = await self._publisher.publish([draft])
-        return self._told(made.record, notes_on(captured))
+        note = await self._env.store.read(lambda db: note_on_edit(db, held.record.item_id, request.path))
+        return self._told(made.record, (*notes_on(captured), *note))
 
     async def retract(self, ref: str) -> Retracted:
         held = await self._env.store.read(lambda db: find_item(db, ref))
