@@ -21,7 +21,11 @@ def settings_offline(app: App, act: str, *words: str) -> JsonObject:
     """
     # -P: the working folder must not be able to offer a module called pknd.
     line = [sys.executable, "-P", "-m", "pknd.settings", str(app.home), act, *words]
-    done = subprocess.run(line, capture_output=True, cwd="/", timeout=_SECONDS, check=False)
+    try:
+        done = subprocess.run(line, capture_output=True, cwd="/", timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        problem = f"the settings could not be read within {_SECONDS:.0f} seconds"
+        raise Failure("timed-out", problem, "try again; the disk or the machine is very slow") from None
     try:
         reply = json.loads(done.stdout)
     except ValueError:

@@ -24,6 +24,7 @@ from pknd.config_file import ConfigFile
 from pknd.control.server import serving
 from pknd.control.services import Services
 from pknd.discovery.dialer import Dialer
+from pknd.discovery.known import KnownDevices
 from pknd.discovery.mdns import Found, LocalDiscovery, interface_addresses
 from pknd.discovery.plan import Key, is_refusal
 from pknd.discovery.watch import Watch
@@ -52,6 +53,7 @@ from pknd.search.discovering import Discovering
 from pknd.search.service import Queries
 from pknd.search.texts import Texts
 from pknd.status import StatusReport
+from pknd.store.peers import MOST_PEERS
 from pknd.store.peers import peers as known_peers
 from pknd.store.people import device_record
 from pknd.store.records import get
@@ -94,7 +96,7 @@ class Daemon:
         self._home = home
         self._stop = stop
         self._background: set[asyncio.Task[None]] = set()
-        self._known_devices: dict[DeviceId, AuthorId | None] = {}
+        self._known_devices = KnownDevices(MOST_PEERS, self._is_kept)
         self._held_by: dict[DeviceId, frozenset[AuthorId]] = {}
 
     async def run(self) -> None:
@@ -204,6 +206,9 @@ class Daemon:
     def is_connected(self, device: DeviceId) -> bool:
         return device in self.network.links
 
+    def _is_kept(self, device: DeviceId, author: AuthorId | None) -> bool:
+        return self.is_connected(device) or author in self.people.view.distances
+
     async def dial(self, host: str, port: int, expected: DeviceId | None) -> DeviceId:
         link = await self.network.dial(host, port, expected=expected)
         return link.peer.device
@@ -215,7 +220,7 @@ class Daemon:
 
     def _candidate(self, device: DeviceId) -> Candidate[Key]:
         """What is known of a device as a neighbour: it has its author's records, if nothing else."""
-        author, view = self._known_devices.get(device), self.people.view
+        author, view = self._known_devices.author(device), self.people.view
         if author is None:
             return Candidate(device)
         return Candidate(
@@ -322,7 +327,7 @@ class Daemon:
         )
 
     async def _serve(self, link: Link) -> None:
-        self._known_devices[link.peer.device] = link.peer.author
+        self._known_devices.met(link.peer.device, link.peer.author)
         self.dialer.met(link.peer.device)
         await self.directory.remember(link)
         self.fetcher.look_for_work()
@@ -400,8 +405,10 @@ class Daemon:
 
     async def _remember_peers(self) -> None:
         """Dial again whom this device met before."""
-        for row in await self._env.store.read(known_peers):
-            self._known_devices[row.device] = row.author
+        rows = await self._env.store.read(known_peers)
+        for row in reversed(rows):  # those met last come first
+            self._known_devices.met(row.device, row.author)
+        for row in rows:
             addresses = tuple(parse_address(address) for address in row.addresses)
             self.dialer.remember(row.device, addresses, row.found)
 

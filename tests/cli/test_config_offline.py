@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pkn_cli import offline
 from pknd.config import read_file
 from pknd.store.lock import HomeLock
 from tests.cli.conftest import Run
@@ -51,3 +52,11 @@ def test_while_a_daemon_starts_nothing_is_changed(run: Run, home: Path) -> None:
         lock.release()
     assert refused.exit_code == 1 and "pknd is starting or ending" in refused.stderr
     assert not (home / "config.toml").exists()
+
+
+def test_a_machine_that_is_too_slow_is_told_of(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.chmod(0o700)
+    monkeypatch.setattr(offline, "_SECONDS", 0.001)
+    refused = run("config", "get", "mdns")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("pkn: the settings could not be read within")

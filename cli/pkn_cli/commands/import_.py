@@ -46,10 +46,12 @@ def import_paths(
     as files (.url, .webloc), which become bookmarks, and any other file. Run it
     again whenever you like: unchanged files are left alone, changed ones become the next version, and so do
     those that link to what has become an item since. Without --to and without front matter that says it, a
-    file goes to those for whom it was imported before, else to the setting default_audience. An item's
-    audience cannot change: for another one a file becomes another item, and the one before stays until it is
-    retracted. On a terminal it says first how many go to whom, and asks. Exit status 1 when a file failed;
-    the others are imported, and with --json the whole account is on standard output all the same.
+    file goes to those for whom it was published or imported before, else to the setting default_audience.
+    What was said beside a file when it was published (--title, --kind, --lang, --tag) holds for its next
+    version, where the file does not say it itself. An item's audience cannot change: for another one a file
+    becomes another item, and the one before stays until it is retracted. On a terminal it says first how many
+    go to whom, and asks. Exit status 1 when a file failed; the others are imported, and with --json the whole
+    account is on standard output all the same.
     """
     absolute = tuple(map(_absolute, paths))
     if dry_run or (not yes and can_ask()):

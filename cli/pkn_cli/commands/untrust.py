@@ -15,7 +15,7 @@ def untrust(app: App, person: str) -> None:
     """Trust a person no longer.
 
     What you publish to trusted people from now on they cannot read; what they hold already they keep. So does
-    the name that you gave them. Undo: pkn trust.
+    the name that you gave them, until you give it to somebody else. Undo: pkn trust.
     """
     change_standing(app, person, "untrust", undo="trust")
 

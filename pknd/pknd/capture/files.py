@@ -61,7 +61,7 @@ def capture_file(path: Path) -> Captured:
                 rest = (
                     b"" if whole else file.read(max(REFERENCE_ABOVE_BYTES, ANALYSED_TEXT_BYTES) - len(head))
                 )
-                return _capture_text(path, head + rest, about.st_size)
+                return capture_text(path, head + rest, about.st_size)
             if about.st_size <= REFERENCE_ABOVE_BYTES:
                 return _capture_bytes(path, head + (b"" if whole else file.read(REFERENCE_ABOVE_BYTES)))
         except OSError as error:
@@ -81,7 +81,12 @@ def _capture_address(path: Path, address: str) -> Captured:
     )
 
 
-def _capture_text(path: Path, data: bytes, size: int) -> Captured:
+def capture_text(path: Path, data: bytes, size: int) -> Captured:
+    """Capture a text of `size` bytes, or its beginning.
+
+    Raises:
+        CaptureError: bad front matter.
+    """
     name = file_name(path)
     kind = text_type(name)
     in_place = size > REFERENCE_ABOVE_BYTES

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import plistlib
 from pathlib import PurePath
-from xml.parsers.expat import ExpatError
 
 from pkn_protocol.records.limits import URL_BYTES
 
@@ -44,7 +43,9 @@ def _in_location(data: bytes) -> str:
     try:
         # It takes no XML that declares entities.
         found = plistlib.loads(data)
-    except (ExpatError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except Exception:
+        # The file is anybody's, and it is told nowhere what the parser raises: ExpatError, KeyError,
+        # IndexError, LookupError for an encoding that nobody knows, and more. Then it is a file as any other.
         return ""
     address = found.get(_KEY) if isinstance(found, dict) else None
     return address.strip() if isinstance(address, str) else ""

@@ -72,7 +72,7 @@ class BulkClient:
         tries = self._limits.bulk_tries
         while True:
             try:
-                came = await self._receive(source, cid, into, most_bytes, is_close)
+                came = await self._receive(source, cid, into, most_bytes, alive, is_close)
                 return into.block if came else None
             except _BrokenOff as error:
                 tries -= 1
@@ -80,23 +80,39 @@ class BulkClient:
                     raise LinkClosed(f"the transfer broke off: {error}") from error
                 log.event("channel.transfer_resumed", LogLevel.DEBUG, at=into.length, reason=str(error))
 
-    async def receive(self, source: Source, cid: Cid, into: Receiving, *, is_close: bool = False) -> bool:
+    async def receive(
+        self,
+        source: Source,
+        cid: Cid,
+        into: Receiving,
+        *,
+        alive: Callable[[], bool],
+        is_close: bool = False,
+    ) -> bool:
         """Complete a block whose beginning (maybe another peer's) is there already; False where the peer does
-        not give it. What has come when it fails stays in `into`. `is_close`: the way there takes next to no
-        time, so that few requests keep it busy.
+        not give it. What has come when it fails stays in `into`.
+
+        When its turn comes it is asked for only if the connection to the peer is still `alive` (called in a
+        thread). `is_close`: the way there takes next to no time, so that few requests keep it busy.
 
         Raises:
             LinkClosed: broken off, or not to be had there now. BadBlock: not the block. OSError: of `into`.
         """
         try:
-            return await self._receive(source, cid, into, BLOCK_BYTES, is_close)
+            return await self._receive(source, cid, into, BLOCK_BYTES, alive, is_close)
         except _BrokenOff as error:
             raise LinkClosed(f"the transfer broke off: {error}") from error
 
     async def _receive(
-        self, source: Source, cid: Cid, into: Receiving, most_bytes: int, is_close: bool
+        self,
+        source: Source,
+        cid: Cid,
+        into: Receiving,
+        most_bytes: int,
+        alive: Callable[[], bool],
+        is_close: bool,
     ) -> bool:
-        transfer = _Transfer(source, cid, into, most_bytes, self._context, self._idle, self._limits)
+        transfer = _Transfer(source, cid, into, most_bytes, alive, self._context, self._idle, self._limits)
         at_once = self._limits.bulk_from_close if is_close else self._limits.bulk_at_once
         return await self._lanes.run(source, transfer, at_once=at_once)
 
@@ -110,6 +126,7 @@ class _Transfer:
         cid: Cid,
         into: Receiving,
         most_bytes: int,
+        alive: Callable[[], bool],
         context: ssl.SSLContext,
         idle: Idle,
         limits: Limits,
@@ -118,6 +135,7 @@ class _Transfer:
         self._cid = cid
         self._into = into
         self._most_bytes = most_bytes
+        self._alive = alive
         self._context = context
         self._idle = idle
         self._limits = limits
@@ -142,6 +160,9 @@ class _Transfer:
             into.end()
             return True
         while True:
+            if not self._alive():
+                # It may have ended while this waited for its turn.
+                raise LinkClosed("the connection is gone")
             if not self._request():
                 return False
             if into.is_block(self._cid):

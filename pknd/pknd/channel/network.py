@@ -276,7 +276,8 @@ class Network:
 
     async def _receive(self, link: Link, cid: Cid, into: Receiving) -> bool:
         bulk, source = self._bulk_of(link)
-        return await bulk.receive(source, cid, into, is_close=link.is_close)
+        is_close, alive = link.is_close, lambda: not link.closed
+        return await bulk.receive(source, cid, into, alive=alive, is_close=is_close)
 
     def _bulk_of(self, link: Link) -> tuple[BulkClient, Source]:
         port = link.remote[1] if link.outbound else link.peer.port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import socket
 import ssl
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import cast
 
 from pknd.channel.limits import Limits
 
@@ -20,6 +22,8 @@ _IDLE_SECONDS = 30.0
 _MOST_IDLE = 64
 _MOST_HEAD_BYTES = 16 * 1024
 """Status line and headers, and what was read along of the body: a listener here sends some 250 bytes."""
+_PIECE_SECONDS = 0.25
+"""As often as the owner looks at how far a transfer is. Over a fast way a piece is full long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class PinnedConnection:
         self._http.auto_open = 0
         self._abortable: socket.socket | None = None
         self._aborted = False
-        self._answer: HTTPResponse | None = None
+        self._answer: _Answer | None = None
 
     @property
     def is_reusable(self) -> bool:
@@ -81,15 +85,19 @@ class PinnedConnection:
         self._http.endheaders()
         self.was_used = True
         with _bad_answers():
-            self._answer = self._http.getresponse()
+            self._answer = cast("_Answer", self._http.getresponse())
         if "Transfer-Encoding" in self._answer.headers or "Content-Encoding" in self._answer.headers:
             raise BadAnswer("an encoding that was not asked for")
         return self._answer
 
     def read_into(self, buffer: memoryview) -> int:
-        """The next bytes of the body: as many as fit, fewer only at its end (then 0) or where it breaks."""
+        """The next bytes of the body: as many as fit, or as came in a quarter of a second; 0 at its end.
+
+        What came before an error is handed over, and the error raised at the next call.
+        """
         if self._answer is None:
             return 0
+        self._answer.begin_piece()
         with _bad_answers():
             return self._answer.readinto(buffer)
 
@@ -159,19 +167,41 @@ class _Answer(HTTPResponse):
         super().begin()
         self._bounded.left = None
 
+    def begin_piece(self) -> None:
+        self._bounded.begin_piece()
+
 
 class _Bounded(io.RawIOBase):
-    """What comes over a connection, of which so much may still be read; None: all."""
+    """What comes over a connection, of which so much may still be read; None: all. A piece does not wait for
+    more once it has something and a quarter of a second is over: a slow sender is seen to send."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self.left: int | None = _MOST_HEAD_BYTES
         self._raw = raw
+        self._has_some = False
+        self._ends = math.inf
+        self._error: OSError | None = None
+
+    def begin_piece(self) -> None:
+        self._has_some = False
+        self._ends = time.monotonic() + _PIECE_SECONDS
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
-        count = self._raw.readinto(buffer)
+        if self._error is not None:
+            raise self._error
+        if self._has_some and time.monotonic() >= self._ends:
+            return None
+        try:
+            count = self._raw.readinto(buffer)
+        except OSError as error:
+            if self.left is not None or not self._has_some:
+                raise
+            self._error = error
+            return None
+        self._has_some = True
         if self.left is not None and count:
             self.left -= count
             if self.left < 0:

@@ -28,7 +28,7 @@ def missing_block(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -
     walk = PayloadWalk(payload)
     while (wanted := walk.wanted) is not None:
         if wanted.level == 0:
-            if (size := block_size(db, wanted.cid)) is None:
+            if (size := block_size(db, wanted.cid)) is None or wanted.cid in files.spoiled:
                 return wanted
             check_length(wanted, size)
             walk.pass_over()
@@ -70,6 +70,17 @@ def read_chunk(db: sqlite3.Connection, files: BlockFiles, payload: Payload, numb
     if block is None:
         raise LookupError("a chunk of the payload is not here")
     return opened(payload, number, block)
+
+
+def read_whole(db: sqlite3.Connection, files: BlockFiles, payload: Payload) -> bytes:
+    """The plaintext of a payload that is not large.
+
+    Raises:
+        LookupError: it is not here. BadManifest, BadChunk, OriginalChanged.
+    """
+    return b"".join(
+        read_chunk(db, files, payload, number, cid) for number, cid in enumerate(chunks(db, payload, files))
+    )
 
 
 def read_text(db: sqlite3.Connection, files: BlockFiles, held: Held, *, most: int) -> str | None:

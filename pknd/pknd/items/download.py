@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pkn_protocol.bulk.schedule import Ask, Fetch, GiveUp, Loss, Schedule
 from pkn_protocol.channel import messages as m
@@ -19,16 +20,11 @@ from pknd.environment import Environment
 from pknd.items.arrivals import Arrival, Keeper
 from pknd.items.changes import Changes
 from pknd.items.missing import MissingBlocks
-from pknd.store.blocks import (
-    IN_ROW_BYTES,
-    bytes_used,
-)
+from pknd.store.blocks import IN_ROW_BYTES, bytes_used
 from pknd.store.failures import translated
 from pknd.store.partials import PartialFile
 from pknd.sync.link import LinkClosed, PeerLink, SourceBusy
 
-WINDOW = 256
-"""Blocks that are looked for at a time: one question of `have`."""
 PATIENCE_S = 30.0
 """When nobody who is here has what is missing, though something came: a daemon that restarts is back then."""
 PATIENCE_ASKED_S = 4.0
@@ -99,7 +95,7 @@ class Download:
         """Whether the payload is here now.
 
         Raises:
-            BadManifest: its author's tree is invalid. ItemGone. DiskFull.
+            BadManifest: its author's tree is invalid. ItemGone. DiskFull. NothingStays.
         """
         self._missing.begin()
         self.done = await self._env.store.read(lambda db: bytes_used(db, self._record))
@@ -192,6 +188,7 @@ class Download:
                 wanted = self._missing.window[effect.cid]
                 task = tasks.create_task(self._fetch(effect.source, wanted))
                 self._fetching[effect.source, effect.cid] = _Fetching(task, wanted.stored)
+                task.add_done_callback(partial(self._on_ended, effect.source, effect.cid))
             case GiveUp():
                 if (fetching := self._fetching.get((effect.source, effect.cid))) is not None:
                     fetching.given_up = True
@@ -233,6 +230,15 @@ class Download:
             del self._fetching[key]
         if loss is not None:
             self._schedule.lost(link, wanted.cid, loss, self._env.monotonic())
+        self._wake.set()
+
+    def _on_ended(self, link: PeerLink, cid: Cid, task: asyncio.Task[None]) -> None:
+        """A fetch that was given up before its task began never came to tell the schedule so."""
+        fetching = self._fetching.get((link, cid))
+        if fetching is None or fetching.task is not task:
+            return
+        del self._fetching[link, cid]
+        self._schedule.lost(link, cid, Loss.GIVEN_UP, self._env.monotonic())
         self._wake.set()
 
     async def _from(self, link: PeerLink, wanted: WantedBlock) -> Loss | None:

@@ -39,7 +39,7 @@ class BlockGiver:
         """Which blocks the peer can have; what it may not see is like what is not here."""
 
         def work(db: sqlite3.Connection) -> list[set[bytes]]:
-            lost = cids_of_lost_originals(db, have.cids)
+            lost = cids_of_lost_originals(db, have.cids) | self._env.store.files.spoiled
             return [set() if cid in lost else scopes_using(db, cid) for cid in have.cids]
 
         scopes = await self._env.store.read(work)

@@ -27,6 +27,7 @@ from pknd.capture.files import capture_file, shown
 from pknd.capture.folder import Found, walk
 from pknd.environment import Environment
 from pknd.errors import DomainError
+from pknd.items.carrying import carried
 from pknd.items.drafts import notes_on
 from pknd.items.linking import linked_items, neighbour
 from pknd.items.origins import digest_of, replaced_by_next, source_of
@@ -34,7 +35,7 @@ from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.relinking import LateLinks, late_links, late_links_of_unchanged, relink
 from pknd.people.circles import PUBLIC
 from pknd.store.blocks import is_complete
-from pknd.store.records import get
+from pknd.store.records import Held, get, versions
 from pknd.store.sources import Source, move_source, was_retracted
 
 BATCH = 100
@@ -134,9 +135,10 @@ class Importer:
             if writing is not None and before is not None:
                 await writing
                 yield Progress(len(files), len(files), shown(before.last))
-            async for seen, again in relink(self._env, self._publisher, late):
-                linked += again
-                yield Progress(seen, len(late), "links")
+            async for step in relink(self._env, self._publisher, late):
+                linked += step.linked
+                notes += [_not_linked(one.path, error) for one, error in step.failed]
+                yield Progress(step.seen, len(late), "links")
         finally:
             if writing is not None:
                 # What was handed over is finished, also when nobody listens any more.
@@ -202,7 +204,7 @@ class Importer:
         failed: list[FailedFile] = []
 
         def work(db: sqlite3.Connection) -> None:
-            ordered = _targets_first(candidates)
+            ordered = [self._carried(db, one) for one in _targets_first(candidates)]
             analysed = self._publisher.analyse([candidate.captured for candidate in ordered])
             for candidate, read in zip(ordered, analysed, strict=True):
                 try:
@@ -221,6 +223,23 @@ class Importer:
         self._env.store.read_now(work)
         self._publisher.check_room(batch.made)
         return failed
+
+    def _carried(self, db: sqlite3.Connection, candidate: _Candidate) -> _Candidate:
+        """A changed file with what was said of it beside it."""
+        before = _published_before(db, candidate)
+        if before is None or candidate.before is None:
+            return candidate
+        newest = next((one.record for one in versions(db, before.item_id) if one.head), before)
+        captured = carried(
+            db,
+            self._env.store.files,
+            candidate.captured,
+            candidate.path,
+            before=newest,
+            digest=candidate.before.digest,
+            default_lang=self._publisher.default_lang,
+        )
+        return replace(candidate, captured=captured)
 
 
 def _move_all(db: sqlite3.Connection, moved: Sequence[tuple[Path, Path]]) -> None:
@@ -246,8 +265,8 @@ def _sort(
     moved = source is not None and source.path != candidate.path
     # A moved file that kept its name has the same item; another name is another version.
     same = source is not None and source.digest == candidate.digest and before == audience
-    if same and held is not None and candidate.captured.path is not None:
-        # A file that lies where it lay, though its item has let go of it since.
+    if same and held is not None and _has_payload(held):
+        # The file is what it was, though its item may have let go of the content since.
         same = is_complete(db, held.rowid)
     if not same or source is None or (moved and source.path.name != candidate.path.name):
         examined.new.append(replace(candidate, audience=audience, before=source))
@@ -259,6 +278,10 @@ def _sort(
     late = None if held is None else late_links_of_unchanged(db, candidate.captured, candidate.path, held)
     if late is not None:
         examined.late.append(late)
+
+
+def _has_payload(held: Held) -> bool:
+    return isinstance(held.record.body, Item) and held.record.body.payload is not None
 
 
 def _audience(candidate: _Candidate) -> str:
@@ -336,6 +359,10 @@ def _batches(files: Sequence[Found]) -> list[Sequence[Found]]:
     if batch:
         batches.append(batch)
     return batches
+
+
+def _not_linked(path: Path, error: DomainError) -> FileNote:
+    return FileNote(shown(path), f"it is imported, but not all its links are in it: {error.line()}")
 
 
 def _failure(path: Path, error: DomainError | None) -> FailedFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Sequence
 
@@ -19,15 +20,21 @@ from pknd.store.blocks import (
     set_complete,
     use_blocks,
 )
+from pknd.store.errors import NothingStays
 
 WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
+_MOST_LOOKS = 5
+"""Times that what had come is found gone again before a fetch is ended: the disk spoils what it is given."""
+_ANEW_S = 0.125
+"""Before looking again for the whole; doubled each time."""
 
 
 class MissingBlocks:
     """`window` are the next ones that are neither here nor have come, in the order in which they are read.
 
-    Methods raise BadManifest where the author's tree is invalid.
+    Methods raise BadManifest where the author's tree is invalid, DomainError where the disk does not keep
+    what came.
     """
 
     def __init__(self, env: Environment, record: int, payload: Payload) -> None:
@@ -41,6 +48,9 @@ class MissingBlocks:
         self._focus = 0
         self._missing: set[Cid] = set()
         self._moved = True
+        self._looks = 0
+        self._had: set[Cid] = set()
+        """Manifests that came."""
 
     def begin(self) -> None:
         """Before anything is looked for; or anew."""
@@ -89,14 +99,20 @@ class MissingBlocks:
             check_length(one, arrival.size)
             if one.level == 0:
                 self._walk.pass_over(one)
-            elif isinstance(arrival.block, bytes):
+                continue
+            self._had.add(one.cid)
+            if isinstance(arrival.block, bytes):
                 self._walk.receive(arrival.block, one)
         self._missing -= sizes.keys()
         self._moved = True
 
     async def note_complete(self) -> bool:
-        """Note that all is here, if it is: retention may have taken something away meanwhile. Else begin to
-        look anew."""
+        """Note that all is here, if it is: retention may have taken something away meanwhile, or the disk
+        spoils what it gets. Else begin to look anew, ever later.
+
+        Raises:
+            NothingStays: something was not here too often.
+        """
         files, record, payload = self._env.store.files, self._record, self._payload
 
         def look(db: sqlite3.Connection) -> int | None:
@@ -112,14 +128,22 @@ class MissingBlocks:
 
         if await self._env.store.write(work):
             return True
+        self._look_anew()
+        await asyncio.sleep(_ANEW_S * 2**self._looks)
         self.begin()
         return False
+
+    def _look_anew(self) -> None:
+        self._looks += 1
+        if self._looks > _MOST_LOOKS:
+            raise NothingStays(self._env.store.path)
 
     async def _pass_over(self, unseen: Sequence[WantedBlock]) -> None:
         files, record = self._env.store.files, self._record
 
         def work(db: sqlite3.Connection) -> tuple[dict[Cid, HeldBlock], dict[Cid, bytes]]:
-            held = held_blocks(db, {one.cid for one in unseen}, record=record)
+            # What the disk has spoiled is as if it were not here.
+            held = held_blocks(db, {one.cid for one in unseen} - files.spoiled, record=record)
             manifests = {}
             for one in unseen:
                 if one.level and one.cid in held and (block := get_block(db, files, one.cid)) is not None:
@@ -135,6 +159,8 @@ class MissingBlocks:
                 check_length(one, held[one.cid].size)
                 self._walk.pass_over(one)
             else:
+                if one.cid in self._had:
+                    self._look_anew()
                 self._missing.add(one.cid)
         if unused := [cid for cid, block in held.items() if not block.is_used]:
             await self._env.store.write(lambda db: use_blocks(db, unused, record=record))

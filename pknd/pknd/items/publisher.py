@@ -115,6 +115,10 @@ class Publisher:
         """
         self._check_room(sum(_bytes_needed(one) for one in made))
 
+    @property
+    def default_lang(self) -> str:
+        return self._default_lang()
+
     def analyse(self, captured: Sequence[Captured]) -> list[Analysed]:
         """Read titles and texts; blocking, for a thread of the caller."""
         return analyse_captured(captured, default_lang=self._default_lang())

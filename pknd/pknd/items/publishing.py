@@ -17,11 +17,13 @@ from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.markdown import capture_markdown
 from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError
+from pknd.items.carrying import carried
 from pknd.items.linking import linked_items
 from pknd.items.origins import digest_of, replaced_by_next
 from pknd.items.publisher import Draft, audience_of
 from pknd.people.circles import PUBLIC
 from pknd.store.blocks import is_complete
+from pknd.store.files import BlockFiles
 from pknd.store.records import Held, get, versions
 from pknd.store.sources import source_at
 
@@ -34,6 +36,8 @@ class Given:
     captured: Captured
     path: Path | None = None
     digest: bytes = b""
+    alone: Captured | None = None
+    """The file without the request's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def capture_given(request: PublishRequest) -> Given:
     if request.path is not None and len(given) == 1:
         path = Path(request.path)
         captured = capture_file(path)
-        return Given(_with_fields(captured, request), path, digest_of(path, captured))
+        return Given(_with_fields(captured, request), path, digest_of(path, captured), captured)
     if request.url is not None and request.path is None:
         return Given(_with_fields(_bookmark(request.url, request.text, request.title), request))
     if request.text is not None and len(given) == 1:
@@ -71,7 +75,13 @@ def capture_given(request: PublishRequest) -> Given:
 
 
 def plan(
-    db: sqlite3.Connection, given: Given, request: PublishRequest, *, default: str
+    db: sqlite3.Connection,
+    files: BlockFiles,
+    given: Given,
+    request: PublishRequest,
+    *,
+    default: str,
+    default_lang: str,
 ) -> ToWrite | Unchanged:
     """What is to be done. A file stays for those for whom it was published before, unless it is said anew."""
     captured, path = given.captured, given.path
@@ -95,17 +105,26 @@ def plan(
         )
         return ToWrite(Draft(captured, audience, links=links, source=origin), (note,))
     newest = next((version for version in versions(db, known.item) if version.head), before)
-    item = newest.record.body
-    if known.digest == given.digest and _is_here(db, captured, before) and _says_all(newest.record, request):
+    if known.digest == given.digest and _is_here(db, before) and _says_all(newest.record, request):
         return Unchanged(newest.record)
-    if isinstance(item, Item) and not captured.tags:
-        captured = replace(captured, tags=item.tags)
+    if given.alone is not None:
+        said = carried(
+            db,
+            files,
+            given.alone,
+            path,
+            before=newest.record,
+            digest=known.digest,
+            default_lang=default_lang,
+        )
+        captured = _with_fields(said, request)
     return ToWrite(Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin))
 
 
-def _is_here(db: sqlite3.Connection, captured: Captured, before: Held) -> bool:
-    """Of a file that lies where it lay: whether its item has not let go of it since."""
-    return captured.path is None or is_complete(db, before.rowid)
+def _is_here(db: sqlite3.Connection, before: Held) -> bool:
+    """Whether a version has not let go of its content since."""
+    item = before.record.body
+    return not isinstance(item, Item) or item.payload is None or is_complete(db, before.rowid)
 
 
 def _says_all(record: Record, request: PublishRequest) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import FetchSummary
 from pkn_protocol.control.work import Progress
+from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, BadManifest
 from pkn_protocol.records.walk import PayloadWalk, check_length
@@ -103,10 +104,9 @@ class Contents:
         return lost
 
     async def _let_go_of_spoiled(self, held: Held) -> bool:
-        """What was found lost or spoiled of a content is to come from others, where there are any; whether
-        there was something."""
+        """What was found lost or spoiled of a content is to come from others; whether there was something."""
         files = self._env.store.files
-        if not files.spoiled or not self._is_anybody_online():
+        if not files.spoiled:
             return False
         return bool(await self._env.store.write(lambda db: let_go_of_spoiled(db, files, record=held.rowid)))
 
@@ -125,6 +125,7 @@ class Contents:
         step = BLOCK_BYTES if payload.key is None else SEALED_CHUNK_BYTES
         begin, end = first // step, max(first // step + 1, -(-last // step))
         ahead = ReadAhead(self._env.store)
+        let_go = set[Cid]()
         try:
             walk = PayloadWalk(payload, first=begin * BLOCK_BYTES, last=end * BLOCK_BYTES)
             while walk.wanted is not None:
@@ -134,10 +135,13 @@ class Contents:
                         if payload.key is not None:
                             text = await asyncio.to_thread(opened, payload, number, block)
                         yield text[max(0, first - number * step) : last - number * step]
-                    if fetching is not None and fetching.is_over:
+                    if walk.wanted is not None and fetching is not None and fetching.is_over:
                         fetching.result()
-                if walk.wanted is not None and not await self._let_go_of_spoiled(held):
-                    raise _unreachable(lost, spoiled=walk.wanted.cid in files.spoiled)
+                if walk.wanted is not None:
+                    # Once each: a disk may spoil whatever is written to it.
+                    if walk.wanted.cid in let_go or not await self._let_go_of_spoiled(held):
+                        raise _unreachable(lost, spoiled=walk.wanted.cid in files.spoiled)
+                    let_go.add(walk.wanted.cid)
         except OriginalChanged as error:
             raise DomainError("original-changed", str(error), _PUT_BACK) from error
         except BadManifest as error:

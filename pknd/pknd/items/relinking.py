@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from pknd.store.records import Held, get
 from pknd.store.sources import source_at
 
 _BATCH = 100
+_BATCH_BYTES = 32 * 1024 * 1024
+"""As an import's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,65 @@ def late_links_of_unchanged(
     return LateLinks(path, targets, unchanged=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Relinked:
+    """How many of the late ones were seen to until now; in this step, how many unchanged files got a new
+    version, and whose links could not be written."""
+
+    seen: int
+    linked: int
+    failed: tuple[tuple[LateLinks, DomainError], ...] = ()
+
+
 async def relink(
     env: Environment, publisher: Publisher, late: Sequence[LateLinks]
-) -> AsyncGenerator[tuple[int, int], None]:
-    """Write the missing links as new versions; yields how many of `late` were seen to, and how many unchanged
-    files have a new version by that."""
-    for start in range(0, len(late), _BATCH):
-        part = late[start : start + _BATCH]
+) -> AsyncGenerator[Relinked, None]:
+    """Write the missing links as new versions. One that cannot be written keeps no other from it, and the
+    files themselves are items already."""
+    seen = 0
+    for part in parts(late):
         found = await asyncio.to_thread(_drafts, env, part)
-        if found:
-            await publisher.publish([draft for _, draft in found])
-        yield start + len(part), sum(one.unchanged for one, _ in found)
+        failed = await _write(publisher, found)
+        seen += len(part)
+        amiss = {one for one, _ in failed}
+        yield Relinked(seen, sum(one.unchanged for one, _ in found if one not in amiss), tuple(failed))
+
+
+def parts(late: Sequence[LateLinks]) -> Iterator[Sequence[LateLinks]]:
+    """As many at once as fit into memory: their files are read whole."""
+    part: list[LateLinks] = []
+    size = 0
+    for one in late:
+        try:
+            bytes_now = one.path.stat().st_size
+        except OSError:
+            bytes_now = 0  # it is passed over when it is captured
+        if part and (len(part) >= _BATCH or size + bytes_now > _BATCH_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += bytes_now
+    if part:
+        yield part
+
+
+async def _write(
+    publisher: Publisher, found: Sequence[tuple[LateLinks, Draft]]
+) -> list[tuple[LateLinks, DomainError]]:
+    """All at once, or if that is not to be, one by one: those that cannot be."""
+    if not found:
+        return []
+    try:
+        await publisher.publish([draft for _, draft in found])
+    except DomainError:
+        failed = []
+        for one, draft in found:
+            try:
+                await publisher.publish([draft])
+            except DomainError as error:
+                failed.append((one, error))
+        return failed
+    return []
 
 
 def _targets(captured: Captured, path: Path) -> tuple[Path, ...]:
@@ -86,29 +136,38 @@ def _lacking(db: sqlite3.Connection, captured: Captured, path: Path, held: Held)
 
 
 def _drafts(env: Environment, part: Sequence[LateLinks]) -> list[tuple[LateLinks, Draft]]:
+    def due(db: sqlite3.Connection) -> list[LateLinks]:
+        return [one for one in part if any(source_at(db, target) for target in one.targets)]
+
+    # Files are read while no snapshot of the database is held.
+    captured = [(one, found) for one in env.store.read_now(due) if (found := _captured(one.path)) is not None]
+
     def work(db: sqlite3.Connection) -> list[tuple[LateLinks, Draft]]:
         return [
             (one, draft)
-            for one in part
-            if any(source_at(db, target) for target in one.targets)
-            and (draft := _draft(db, one.path)) is not None
+            for one, (file, digest) in captured
+            if (draft := _draft(db, one.path, file, digest)) is not None
         ]
 
     return env.store.read_now(work)
 
 
-def _draft(db: sqlite3.Connection, path: Path) -> Draft | None:
+def _captured(path: Path) -> tuple[Captured, bytes] | None:
+    try:
+        captured = capture_file(path)
+        return captured, digest_of(path, captured)
+    except (DomainError, OSError):
+        return None
+
+
+def _draft(db: sqlite3.Connection, path: Path, captured: Captured, digest: bytes) -> Draft | None:
     """The next version of a file's item, with all its links and nothing else changed; None where the file or
     the item was changed since."""
     source = source_at(db, path)
     held = None if source is None else get(db, source.record)
     if source is None or held is None or not held.head or not isinstance(held.record.body, Item):
         return None
-    try:
-        captured = capture_file(path)
-        if digest_of(path, captured) != source.digest:
-            return None
-    except (DomainError, OSError):
+    if digest != source.digest:
         return None
     links, item = _lacking(db, captured, path, held), held.record.body
     if not links:

@@ -83,7 +83,10 @@ class Items:
         was."""
         given = await asyncio.to_thread(capture_given, request)
         default = self._default_audience()
-        planned = await self._env.store.read(lambda db: plan(db, given, request, default=default))
+        files, lang = self._env.store.files, self._publisher.default_lang
+        planned = await self._env.store.read(
+            lambda db: plan(db, files, given, request, default=default, default_lang=lang)
+        )
         if isinstance(planned, Unchanged):
             return self._told(planned.record, (), unchanged=True)
         [made] = await self._publisher.publish([planned.draft])

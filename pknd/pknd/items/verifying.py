@@ -14,7 +14,7 @@ from pkn_protocol.records.payload import BadManifest
 from pkn_protocol.records.walk import PayloadWalk
 from pknd.environment import Environment
 from pknd.items.references import find_item
-from pknd.store.blocks import get_block, is_complete
+from pknd.store.blocks import blocks_used, get_block, is_complete
 from pknd.store.originals import OriginalChanged, lost_original
 
 BATCH = 200
@@ -81,12 +81,14 @@ class Verifier:
         item = record.body
         if not isinstance(item, Item) or item.payload is None:
             return None, "", 0
+        files = self._env.store.files
         if not is_complete(db, row):
-            return None, item.title, 0
+            spoiled = any(get_block(db, files, cid) is None for cid in blocks_used(db, row))
+            return SPOILED if spoiled else None, item.title, 0
         try:
             walk = PayloadWalk(item.payload)
             while (wanted := walk.wanted) is not None:
-                held = get_block(db, self._env.store.files, wanted.cid)
+                held = get_block(db, files, wanted.cid)
                 if held is None:
                     return SPOILED, item.title, 1
                 walk.receive(held)

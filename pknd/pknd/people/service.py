@@ -22,6 +22,7 @@ from pknd.store.peers import peers
 from pknd.store.people import (
     current_vouch,
     devices_of,
+    forget_opinion,
     holder_of_petname,
     known_authors,
     set_opinion,
@@ -93,11 +94,14 @@ class People:
                 )
             holder = None if kept is None else holder_of_petname(db, kept)
             if holder is not None and holder != author:
-                raise DomainError(
-                    ErrorCode.CONFLICT,
-                    f"the petname {kept} already means somebody else",
-                    "choose another petname",
-                )
+                if self.view.trust(holder) is not Trust.NONE:
+                    raise DomainError(
+                        ErrorCode.CONFLICT,
+                        f"the petname {kept} already means somebody else",
+                        "choose another petname",
+                    )
+                # All that was left of somebody: perhaps the wrong key was trusted first.
+                forget_opinion(db, holder)
             set_opinion(db, author, Trust.TRUSTED, kept, self._env.now())
 
         await self._env.store.write(work)
@@ -109,6 +113,13 @@ class People:
     async def untrust(self, ref: str) -> Person:
         author = await self._found(ref)
         self._not_me(author, "untrust")
+        if (trust := self.view.trust(author)) is not Trust.TRUSTED:
+            blocked = trust is Trust.BLOCKED
+            raise DomainError(
+                ErrorCode.CONFLICT,
+                f"{self.view.name(author)[0]} is not trusted" + (" but blocked" if blocked else ""),
+                "pkn unblock ends that" if blocked else "",
+            )
 
         def work(db: sqlite3.Connection) -> None:
             withdraw_opinion(db, author, self._env.now())

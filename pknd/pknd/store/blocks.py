@@ -40,39 +40,38 @@ class OwnFile:
 
 
 def put_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid, block: bytes, *, record: int) -> None:
-    """Keep a verified block for a record; a file is on disk before the row that says so.
-
-    A file is written here unless somebody has written it before (`BlockFiles.write`, in another thread).
-    """
-    if len(block) <= IN_ROW_BYTES:
-        db.execute(
-            "INSERT OR IGNORE INTO block (cid, size, place, data) VALUES (?, ?, ?, ?)",
-            (cid, len(block), _ROW, block),
-        )
-    elif not has_block(db, cid):
-        files.write(cid, block)
-        db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, len(block), _FILE))
-    db.execute("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", (cid, record))
+    """Keep a verified block for a record, in place of what the disk has spoiled; see `put_blocks`."""
+    put_blocks(db, files, [(cid, block, record)])
 
 
 def put_blocks(db: sqlite3.Connection, files: BlockFiles, blocks: Sequence[tuple[Cid, bytes, int]]) -> None:
-    """Keep verified blocks for records (CID, block, the record's row); see `put_block`."""
+    """Keep verified blocks for records (CID, block, the record's row); a file is on disk before the row that
+    says so. What is there already and is not as it should be is replaced.
+
+    A file is written here unless somebody has written it before (`BlockFiles.write`, in another thread).
+    """
     small = [one for one in blocks if len(one[1]) <= IN_ROW_BYTES]
     insert_rows(
         db,
-        "INSERT OR IGNORE INTO block (cid, size, place, data)",
+        "INSERT INTO block (cid, size, place, data)",
         4,
         [(cid, len(block), _ROW, block) for cid, block, _ in small],
+        then=f"ON CONFLICT (cid) DO UPDATE SET size = excluded.size, data = excluded.data"
+        f" WHERE place = {_ROW} AND data IS NOT excluded.data",
     )
     insert_rows(
         db,
         "INSERT OR IGNORE INTO block_use (cid, record)",
         2,
-        [(cid, record) for cid, _, record in small],
+        [(cid, record) for cid, _, record in blocks],
     )
-    for cid, block, record in blocks:
-        if len(block) > IN_ROW_BYTES:
-            put_block(db, files, cid, block, record=record)
+    for cid, block, _ in blocks:
+        if len(block) > IN_ROW_BYTES and (cid in files.spoiled or not has_block(db, cid)):
+            files.write(cid, block)
+            db.execute(
+                "INSERT OR IGNORE INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, len(block), _FILE)
+            )
+        files.spoiled.discard(cid)
 
 
 def put_files(
@@ -82,10 +81,11 @@ def put_files(
     A file without a row may have been taken for a stray one and deleted meanwhile."""
     kept = []
     for cid, size in blocks:
-        if not has_block(db, cid):
+        if cid in files.spoiled or not has_block(db, cid):
             if not files.exists(cid):
                 continue
-            db.execute("INSERT INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, size, _FILE))
+            files.spoiled.discard(cid)
+            db.execute("INSERT OR IGNORE INTO block (cid, size, place) VALUES (?, ?, ?)", (cid, size, _FILE))
         db.execute("INSERT OR IGNORE INTO block_use (cid, record) VALUES (?, ?)", (cid, record))
         kept.append(cid)
     return kept
@@ -123,6 +123,15 @@ def count_used(db: sqlite3.Connection, record: int) -> int:
     """How many blocks are held for a record."""
     row = db.execute("SELECT count(*) FROM block_use WHERE record = ?", (record,)).fetchone()
     return int(row[0])
+
+
+def blocks_used(db: sqlite3.Connection, record: int) -> list[Cid]:
+    """The blocks held for a record, those of own files left out."""
+    found = db.execute(
+        "SELECT cid FROM block WHERE place <> ? AND cid IN (SELECT cid FROM block_use WHERE record = ?)",
+        (_OWN_FILE, record),
+    )
+    return [Cid(cid) for (cid,) in found]
 
 
 def bytes_used(db: sqlite3.Connection, record: int) -> int:
@@ -202,9 +211,11 @@ def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | No
     if place != _OWN_FILE:
         block = bytes(data) if place == _ROW else files.read(cid)
         if block is not None and matches(cid, block):
+            files.spoiled.discard(cid)
             return block
-        files.spoiled.add(cid)
-        log.event("store.block_lost", LogLevel.WARNING, cid=cid_text(cid), spoiled=block is not None)
+        if cid not in files.spoiled and (place == _ROW or files.are_there):
+            files.spoiled.add(cid)
+            log.event("store.block_lost", LogLevel.WARNING, cid=cid_text(cid), spoiled=block is not None)
         return None
     path, size, mtime_ns, key = db.execute(
         "SELECT path, size, mtime_ns, key FROM own_file WHERE rowid = ?", (own_file,)

@@ -71,3 +71,14 @@ class DiskFull(DomainError):
             f"there is no room left on the volume of {path}",
             "free some space and try again; nothing that was stored is lost",
         )
+
+
+class NothingStays(DomainError):
+    """What was stored of a content cannot be read back, however often it comes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            ErrorCode.STORE_DAMAGED,
+            f"the content came, and cannot be read back from the volume of {path}",
+            "`pkn verify` says what else is affected; check the disk",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections import deque
@@ -23,6 +24,10 @@ _WARM_FILES = 64
 """Blocks that came last and stay in the system's cache: 64 MiB, some seconds of the fastest transfer."""
 
 
+_UNREADABLE = {errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
+"""What systems say of a bad sector, and of what their file system knows to be damaged."""
+
+
 class BlockFiles:
     """The folder of block files. Two letters of the name's end make a subfolder: CIDs begin alike."""
 
@@ -33,7 +38,13 @@ class BlockFiles:
         self._syncing: ThreadPoolExecutor | None = None
         self._warm: deque[Cid] = deque()
         self.spoiled: set[Cid] = set()
-        """Blocks that were read in this run, here or in the database, and found lost or spoiled."""
+        """Blocks that were read in this run, here or in the database, and found lost or spoiled, until good
+        ones take their place."""
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the folder is: it may lie on a volume that is not."""
+        return self._folder.is_dir()
 
     def path(self, cid: Cid) -> Path:
         name = cid_text(cid)
@@ -43,7 +54,8 @@ class BlockFiles:
         return self.path(cid).exists()
 
     def write(self, cid: Cid, block: bytes) -> None:
-        """Put a verified block on disk; when this returns it survives a power cut.
+        """Put a verified block on disk, also in place of a spoiled one; when this returns it survives a power
+        cut.
 
         Any thread may call this before the write that refers to the block (`put_block`), so that the
         writer's thread does not wait for the disk.
@@ -52,7 +64,8 @@ class BlockFiles:
             OSError: ENOSPC among others; nothing was left behind.
         """
         path = self.path(cid)
-        if path.exists():
+        if path.exists() and self.read(cid) == block:
+            self.spoiled.discard(cid)
             return
         unfinished = self._folder / _UNFINISHED
         unfinished.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,6 +83,7 @@ class BlockFiles:
             temporary.unlink(missing_ok=True)
             raise
         sync_path(path.parent)
+        self.spoiled.discard(cid)
 
     def sync(self, block: PartialFile) -> Future[None]:
         """Begin to bring a block that came in full to the disk; raises OSError in the end."""
@@ -117,9 +131,15 @@ class BlockFiles:
                     os.close(descriptor)
 
     def read(self, cid: Cid) -> bytes | None:
-        with contextlib.suppress(FileNotFoundError):
+        """A file's bytes; None where it is lost, or the disk cannot read it."""
+        try:
             return self.path(cid).read_bytes()
-        return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            return None
 
     def remove(self, cid: Cid) -> None:
         self.remove_all((cid,))

@@ -78,6 +78,7 @@ class PartialFile:
         self._on_closed = closed
         self._descriptor = _NONE
         self._closing = threading.Lock()
+        self._is_closed = False
 
     def begin(self) -> None:
         """Open the file and read what is there; nothing where that is longer than the block can be.
@@ -133,6 +134,10 @@ class PartialFile:
     def close(self, *, keep: bool = True) -> None:
         """Let go, once or more often, of any thread; the beginning stays where it is worth it."""
         with self._closing:
+            if self._is_closed:
+                # By now somebody else may have opened a file of that name.
+                return
+            self._is_closed = True
             descriptor, self._descriptor = self._descriptor, _NONE
         if descriptor != _NONE:
             os.close(descriptor)

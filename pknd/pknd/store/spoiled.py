@@ -1,4 +1,4 @@
-"""Blocks that the disk has lost or spoiled: forgotten, so that good ones can come from peers."""
+"""Blocks that the disk has lost or spoiled: contents that need them are not here, so that they come again."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ import sqlite3
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, cid_text
 from pknd import log
-from pknd.store.blocks import get_block, is_own_file
+from pknd.store.blocks import get_block, has_block, is_own_file
 from pknd.store.files import BlockFiles
 
 
 def let_go_of_spoiled(
     db: sqlite3.Connection, files: BlockFiles, *, record: int | None = None, unless_of: AuthorId | None = None
 ) -> int:
-    """Forget the blocks that were found lost or spoiled (`BlockFiles.spoiled`) and are so still: those of one
-    record, or those that no record of an author needs. How many were forgotten."""
-    forgotten = 0
+    """Count contents as not here whose blocks were found lost or spoiled (`BlockFiles.spoiled`) and are so
+    still: those of one record, or those that no record of an author needs. How many such blocks there are.
+
+    What is left of a block stays where it is until a good one takes its place: nobody else may have one, and
+    the disk may merely be out of reach.
+    """
+    found = 0
     for cid in tuple(files.spoiled):
         if not _is_meant(db, cid, record, unless_of):
             continue
-        if not is_own_file(db, cid) and get_block(db, files, cid) is None:
-            # The file before the row: one that is left would be taken for the good one when that comes.
-            files.remove(cid)
-            db.execute(
+        if not has_block(db, cid) or is_own_file(db, cid):
+            files.spoiled.discard(cid)
+        elif get_block(db, files, cid) is None:
+            let_go = db.execute(
                 "UPDATE payload SET complete = 0"
-                " WHERE record IN (SELECT record FROM block_use WHERE cid = ?)",
+                " WHERE complete AND record IN (SELECT record FROM block_use WHERE cid = ?)",
                 (cid,),
             )
-            db.execute("DELETE FROM block_use WHERE cid = ?", (cid,))
-            db.execute("DELETE FROM block WHERE cid = ?", (cid,))
-            forgotten += 1
-            log.event("store.block_forgotten", LogLevel.WARNING, cid=cid_text(cid))
-        files.spoiled.discard(cid)
-    return forgotten
+            found += 1
+            if let_go.rowcount:
+                log.event("store.block_forgotten", LogLevel.WARNING, cid=cid_text(cid))
+    return found
 
 
 def _is_meant(db: sqlite3.Connection, cid: Cid, record: int | None, unless_of: AuthorId | None) -> bool:

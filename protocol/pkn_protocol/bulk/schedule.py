@@ -45,6 +45,9 @@ class Rules:
     """After a source had not a block: it may be fetching it itself. Doubled while it has nothing."""
     stall: float = 3.0
     """Without a byte, after which another source gets the block: three retransmissions of a lost packet."""
+    most_stall: float = 96.0
+    """Where each who has the block gave it up before, one of them gets it back: after `stall`, doubled each
+    time. Two who are slower than `stall` allows would else take it from each other for ever."""
     end_game: float = 2.0
     """When nothing else is left to begin: so many times slower than another source would be now, and the
     block is handed to that one."""
@@ -55,6 +58,8 @@ class Rules:
     busy: float = 1.0
     most_busy: float = 16.0
     """A source that gives no further block now is left alone so long, doubled with each refusal in a row."""
+    most_refusals: int = 10
+    """In a row, without a byte in between: after one and a half minutes a source counts as gone, too."""
     first_backoff: float = 0.25
     most_backoff: float = 8.0
     most_failures: int = 5
@@ -123,6 +128,8 @@ class _State:
     counted_at: float = 0.0
     failures: int = 0
     refusals: int = 0
+    fruitless: int = 0
+    """Refusals since a byte came, also one of what was asked for before the last refusal."""
     not_before: float = 0.0
 
 
@@ -134,6 +141,8 @@ class Schedule(Generic[Source]):
         self._rules = rules or Rules()
         self._wanted: dict[Cid, int] = {}
         self._sources: dict[Source, _State] = {}
+        self._handed_back: dict[Cid, int] = {}
+        """How often a block went back to somebody who had given it up."""
 
     @property
     def sources(self) -> Collection[Source]:
@@ -155,6 +164,8 @@ class Schedule(Generic[Source]):
     def want(self, blocks: Sequence[tuple[Cid, int]]) -> None:
         """What is missing now, as (block, bytes), in order; replaces what was wanted before."""
         self._wanted = dict(blocks)
+        for cid in self._handed_back.keys() - self._wanted.keys():
+            del self._handed_back[cid]
         for state in self._sources.values():
             state.has &= self._wanted.keys()
             state.passed &= self._wanted.keys()
@@ -193,21 +204,26 @@ class Schedule(Generic[Source]):
     def moved(self, source: Source, cid: Cid, received: int, now: float) -> None:
         """A source has sent so many bytes of a block so far."""
         state = self._sources.get(source)
-        flight = state.flights.get(cid) if state is not None else None
+        if state is None:
+            return
+        flight = state.flights.get(cid)
         if flight is not None and received != flight.received:
             flight.received, flight.moved_at = received, now
+            state.fruitless = 0
 
     def came(self, source: Source, cid: Cid, fetched: int, now: float) -> None:
         """A block is here and good; `fetched` bytes of it came from this source."""
         self._wanted.pop(cid, None)
+        self._handed_back.pop(cid, None)
         for other in self._sources.values():
             other.has.discard(cid)
         state = self._sources.get(source)
         if state is None:
             return
         flight = state.flights.pop(cid, None)
-        state.failures = 0
-        if not state.refusals or state.not_before <= now:
+        was_to_leave = math.isinf(state.not_before)
+        state.failures = state.fruitless = 0
+        if was_to_leave or not state.refusals or state.not_before <= now:
             # Otherwise it was asked for before the refusal, and says nothing about what may be had next.
             state.refusals = 0
             state.not_before = 0.0
@@ -228,7 +244,10 @@ class Schedule(Generic[Source]):
             return
         state.flights.pop(cid, None)
         self._count_loss(state, cid, loss, now)
-        if state.failures >= self._rules.most_failures and not state.flights:
+        rules = self._rules
+        if state.failures >= rules.most_failures or state.fruitless >= rules.most_refusals:
+            state.not_before = math.inf
+        if math.isinf(state.not_before) and not state.flights:
             # Not while another block is on its way from there: nobody else may fetch that one too.
             self.leave(source)
 
@@ -242,7 +261,8 @@ class Schedule(Generic[Source]):
             # Several may be refused at once: that is one refusal.
             if state.not_before <= now:
                 state.refusals += 1
-                state.not_before = now + min(rules.most_busy, rules.busy * 2 ** (state.refusals - 1))
+                state.fruitless += 1
+                state.not_before = now + _doubled(rules.busy, state.refusals - 1, rules.most_busy)
             state.window = max(1, state.window - 1)
             return
         if loss is Loss.ABSENT:
@@ -252,11 +272,7 @@ class Schedule(Generic[Source]):
             if not claimed:
                 return
         state.failures += 1
-        if state.failures >= rules.most_failures:
-            state.not_before = math.inf
-        else:
-            pause = rules.first_backoff * 2 ** (state.failures - 1)
-            state.not_before = now + min(rules.most_backoff, pause)
+        state.not_before = now + _doubled(rules.first_backoff, state.failures - 1, rules.most_backoff)
 
     def next(self, now: float) -> list[Ask[Source] | Fetch[Source] | GiveUp[Source]]:
         """What to do now; call it again whenever something happened, and a few times a second."""
@@ -346,18 +362,28 @@ class Schedule(Generic[Source]):
             for cid, flight in state.flights.items():
                 if flight.given_up:
                     continue
-                stalled = now - flight.moved_at >= self._rules.stall
+                silent = now - flight.moved_at
+                stalled = silent >= self._rules.stall
                 for other, better in self._sources.items():
                     slots = better.window - len(better.flights) - promised.get(other, 0)
                     if other == source or better.not_before > now or not self._may_have(better, cid):
                         continue
-                    if cid in better.passed and not stalled:
+                    goes_back = cid in better.passed
+                    if goes_back and silent < self._patience(cid):
                         continue
                     if stalled or self._is_too_slow(state, flight, better, now, cid == head, slots, free):
+                        if goes_back:
+                            better.passed.discard(cid)
+                            self._handed_back[cid] = self._handed_back.get(cid, 0) + 1
                         promised[other] = promised.get(other, 0) + 1
                         flight.given_up = True
                         yield GiveUp(source, cid)
                         break
+
+    def _patience(self, cid: Cid) -> float:
+        """Seconds of silence after which a block goes back to a source that gave it up."""
+        rules = self._rules
+        return _doubled(rules.stall, self._handed_back.get(cid, 0), rules.most_stall)
 
     def _is_too_slow(
         self,
@@ -392,3 +418,7 @@ class Schedule(Generic[Source]):
         if state.rate is not None and spent < flight.size * len(state.flights) / state.rate:
             return state.rate / max(1, len(state.flights))
         return 0.0
+
+
+def _doubled(seconds: float, times: int, most: float) -> float:
+    return min(most, seconds * 2.0 ** min(times, 64))

@@ -24,6 +24,7 @@ from pknd.channel.pinned import Source
 from pknd.channel.tls import client_context, make_certificate, server_context
 from pknd.store.partials import Partials
 from pknd.sync.link import LinkClosed, SourceBusy
+from tests.e2e.inside import until
 from tests.pknd.channel.conftest import PartyFactory
 from tests.pknd.channel.party import LOOPBACK, Party, Randomness, key_of
 
@@ -188,6 +189,7 @@ class FalseServer:
     received: bytearray = field(default_factory=bytearray)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
+    stays_open: bool = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -198,7 +200,7 @@ class FalseServer:
                 give = self.answers.pop(0)
                 give(writer, request.decode())
                 await writer.drain()
-                if give is nothing:
+                if give is nothing or self.stays_open:
                     await reader.read()
         writer.close()
 
@@ -260,7 +262,11 @@ async def fetching(
                 return await client.fetch(source, CID, most_bytes=most_bytes, alive=lambda: alive)
             into = Partials(partials).open(CID, most_bytes=MOST)
             try:
-                return into.path.read_bytes() if await client.receive(source, CID, into) else None
+                return (
+                    into.path.read_bytes()
+                    if await client.receive(source, CID, into, alive=lambda: alive)
+                    else None
+                )
             finally:
                 into.close()
 
@@ -312,6 +318,46 @@ async def test_a_transfer_goes_on_in_a_later_run_from_what_was_kept(tmp_path: Pa
         assert b"Range: bytes=300000-" in server.received
 
 
+async def test_what_came_before_a_sender_fell_silent_is_kept(tmp_path: Path) -> None:
+    silent = answer("200 OK", f"Content-Length: {MOST}", BLOCK[:100_000])
+    async with fetching(silent, partials=tmp_path) as (server, fetch):
+        server.stays_open = True
+        with pytest.raises(LinkClosed, match="nothing came"):
+            await fetch()
+    assert (tmp_path / cid_text(CID)).read_bytes() == BLOCK[:100_000]
+
+
+async def test_a_slow_sender_is_seen_to_send_long_before_a_piece_is_full(tmp_path: Path) -> None:
+    over = asyncio.Event()
+
+    class Slow(FalseServer):
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {MOST}\r\n\r\n".encode())
+            for start in range(0, 200_000, 2000):
+                writer.write(BLOCK[start : start + 2000])
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), 0.05)
+            writer.close()
+
+    context, digest = server_of("bruno")
+    listening = await asyncio.start_server(Slow().serve, LOOPBACK, 0, ssl=context)
+    source = Source(LOOPBACK, listening.sockets[0].getsockname()[1], digest, TOKEN)
+    client = BulkClient(Limits())
+    into = Partials(tmp_path).open(CID, most_bytes=MOST)
+    receiving = asyncio.create_task(client.receive(source, CID, into, alive=lambda: True))
+    await until("the beginning", lambda: into.length > 0)
+    assert not receiving.done() and into.length < 100_000
+    over.set()
+    with pytest.raises(LinkClosed, match="broke off"):
+        await receiving
+    into.close()
+    await client.close()
+    listening.close()
+    await listening.wait_closed()
+
+
 async def test_a_block_that_came_in_full_before_a_crash_is_not_asked_for_again(tmp_path: Path) -> None:
     (tmp_path / cid_text(CID)).write_bytes(BLOCK)
     async with fetching(partials=tmp_path) as (server, fetch):
@@ -352,6 +398,13 @@ async def test_who_waits_for_a_thread_may_leave_at_once(tmp_path: Path) -> None:
             await asyncio.wait((second,))
         assert second.cancelled() and not first.done()
         first.cancel()
+
+
+async def test_what_waits_for_its_turn_is_not_asked_for_once_the_connection_is_gone(tmp_path: Path) -> None:
+    async with fetching(whole(BLOCK), partials=tmp_path) as (server, fetch):
+        with pytest.raises(LinkClosed, match="gone"):
+            await fetch(alive=False)
+        assert bytes(server.received) == b""
 
 
 async def test_a_wrong_beginning_is_forgotten_and_its_successor_not_blamed(tmp_path: Path) -> None:
@@ -484,6 +537,16 @@ def test_two_who_fetch_the_same_block_do_not_write_into_one_file(tmp_path: Path)
         assert file.is_block(CID)
         file.close()
     assert partials.open(CID, most_bytes=MOST).path == one.path
+
+
+def test_to_let_go_twice_does_not_let_go_of_what_another_has_opened_meanwhile(tmp_path: Path) -> None:
+    partials = Partials(tmp_path)
+    one = partials.open(CID, most_bytes=MOST)
+    one.begin()
+    one.close()
+    other = partials.open(CID, most_bytes=MOST)
+    one.close()
+    assert partials.open(CID, most_bytes=MOST).path != other.path
 
 
 def test_a_beginning_is_gone_on_with_by_the_next_who_opens_it(tmp_path: Path) -> None:

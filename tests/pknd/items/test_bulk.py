@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pkn_protocol.bulk.schedule import Ask, Fetch, GiveUp, Schedule
 from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import FetchSummary, PublishRequest, TextState
 from pkn_protocol.control.work import Progress
@@ -22,7 +24,7 @@ from pkn_protocol.records.ids import Cid, cid_text, did_key, parse_cid, raw_cid
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
 from pknd.errors import DomainError
-from pknd.items import download, giving
+from pknd.items import download, giving, missing
 from pknd.items.arrivals import Arrival
 from pknd.items.missing import MissingBlocks
 from pknd.store import erasure
@@ -242,6 +244,30 @@ async def test_who_does_not_answer_does_not_hold_up_the_end(
             await silent.network.stop()
 
 
+async def test_a_fetch_that_is_given_up_before_it_began_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[GiveUp[Any]] = []
+    steps = Schedule.next
+
+    def at_once(self: Schedule[Any], now: float) -> list[Ask[Any] | Fetch[Any] | GiveUp[Any]]:
+        effects = steps(self, now)
+        for effect in effects:
+            if isinstance(effect, Fetch) and not given_up:
+                given_up.append(GiveUp(effect.source, effect.cid))
+                # As when an answer comes while the database is looked at.
+                return [*effects, *given_up]
+        return effects
+
+    monkeypatch.setattr(Schedule, "next", at_once)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, content("given up", 3 * MB)))
+        await arrived(ben, item)
+        async with asyncio.timeout(20):
+            assert (await fetched(ben, item)).complete
+        assert given_up
+
+
 async def test_a_reader_who_leaves_with_the_last_byte_leaves_a_content_that_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,6 +457,29 @@ async def test_a_disk_that_fills_up_on_the_way_says_so_and_the_fetch_goes_on_onc
         ballast.unlink()
         ben.daemon.fetcher._room = ben.daemon.retention
         assert await whole(ben, item) == data
+
+
+async def test_a_disk_that_spoils_whatever_it_gets_ends_the_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missing, "_ANEW_S", 0.001)
+    complete = MissingBlocks.note_complete
+    times = 0
+
+    async def spoiled(self: MissingBlocks) -> bool:
+        nonlocal times
+        times += 1
+        await self._env.store.write(lambda db: db.execute("UPDATE block SET data = x'00' WHERE place = 0"))
+        return await complete(self)
+
+    monkeypatch.setattr(MissingBlocks, "note_complete", spoiled)
+    async with three(tmp_path) as (ann, ben, _):
+        item = await published(ann, written(tmp_path, content("spoiled", 3 * MB)))
+        await arrived(ben, item)
+        with pytest.raises(DomainError, match="cannot be read back"):
+            async with asyncio.timeout(20):
+                await fetched(ben, item)
+        assert times < 10
 
 
 @dataclass

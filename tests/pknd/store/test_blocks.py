@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -17,8 +18,10 @@ from pknd.store.blocks import (
     OwnFile,
     get_block,
     has_block,
+    is_complete,
     missing_payloads,
     put_block,
+    put_files,
     put_own_file,
     scopes_using,
     set_complete,
@@ -27,6 +30,7 @@ from pknd.store.blocks import (
 from pknd.store.files import BlockFiles
 from pknd.store.ingest import ingest
 from pknd.store.originals import OriginalChanged
+from pknd.store.spoiled import let_go_of_spoiled
 from pknd.store.store import Store
 from tests.pknd.store.people import NOW, Person
 
@@ -266,3 +270,130 @@ def test_parts_that_a_new_version_of_a_file_kept_are_read_from_the_new_one(
 
 def test_sealed_parts_of_an_own_file_have_room_for_their_seal() -> None:
     assert len(cut(b"x" * SEALED_CHUNK_BYTES, key=b"k" * 32)[0]) == BLOCK_BYTES
+
+
+def spoil(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> None:
+    """Change a byte of a block where it lies, as a failing disk would."""
+    db.execute(
+        "UPDATE block SET data = CAST(x'00' || substr(data, 2) AS BLOB) WHERE cid = ? AND place = 0", (cid,)
+    )
+    if files.exists(cid):
+        files.path(cid).write_bytes(b"\0" + files.path(cid).read_bytes()[1:])
+
+
+@pytest.mark.parametrize("was_noticed", [True, False])
+@pytest.mark.parametrize("size", [100, IN_ROW_BYTES + 1])
+def test_a_good_block_takes_the_place_of_a_spoiled_one(
+    db: sqlite3.Connection, files: BlockFiles, anna: Person, size: int, was_noticed: bool
+) -> None:
+    anna.join(db)
+    block = b"\x01" + os.urandom(size - 1)
+    cid = raw_cid(block)
+    row = with_payload(db, anna, cid, size)
+    put_block(db, files, cid, block, record=row)
+    spoil(db, files, cid)
+    if was_noticed:
+        assert get_block(db, files, cid) is None
+        assert files.spoiled == {cid}
+    if size > IN_ROW_BYTES and not was_noticed:
+        files.write(cid, block)  # as whoever publishes does, before the writer's thread has its turn
+    put_block(db, files, cid, block, record=row)
+    assert get_block(db, files, cid) == block
+    assert files.spoiled == set()
+
+
+def test_a_fetched_file_takes_the_place_of_a_spoiled_one(
+    db: sqlite3.Connection, files: BlockFiles, anna: Person
+) -> None:
+    anna.join(db)
+    block = b"\x01" + os.urandom(IN_ROW_BYTES)
+    cid = raw_cid(block)
+    row = with_payload(db, anna, cid, len(block))
+    put_block(db, files, cid, block, record=row)
+    spoil(db, files, cid)
+    assert get_block(db, files, cid) is None
+    came = files.partials.open(cid, most_bytes=len(block))
+    came.begin()
+    came.take(memoryview(block))
+    files.adopt([(cid, came)])
+    came.close()
+    assert put_files(db, files, [(cid, len(block))], record=row) == [cid]
+    assert get_block(db, files, cid) == block
+    assert files.spoiled == set()
+
+
+@pytest.mark.parametrize("size", [100, IN_ROW_BYTES + 1])
+def test_letting_go_of_what_is_spoiled_deletes_nothing(
+    db: sqlite3.Connection, files: BlockFiles, anna: Person, size: int
+) -> None:
+    """It may be the only copy, and half of it is better than nothing."""
+    anna.join(db)
+    block = b"\x01" + os.urandom(size - 1)
+    cid = raw_cid(block)
+    row = with_payload(db, anna, cid, size)
+    put_block(db, files, cid, block, record=row)
+    set_complete(db, row)
+    spoil(db, files, cid)
+    assert get_block(db, files, cid) is None
+    assert let_go_of_spoiled(db, files, record=row) == 1
+    assert not is_complete(db, row)
+    assert has_block(db, cid)
+    assert files.exists(cid) == (size > IN_ROW_BYTES)
+
+
+async def test_blocks_on_a_volume_that_is_away_are_there_again_with_it(store: Store, anna: Person) -> None:
+    block = os.urandom(IN_ROW_BYTES + 1)
+    cid = raw_cid(block)
+    note = anna.note("Mine", payload=Payload("text/plain", len(block), cid))
+
+    def fill(db: sqlite3.Connection) -> int:
+        anna.join(db)
+        row = ingest(db, note, now=NOW).rowid
+        put_block(db, store.files, cid, block, record=row)
+        set_complete(db, row)
+        return row
+
+    row = await store.write(fill)
+    folder, away = store.home / "blocks", store.home / "away"
+    for mount_point_stays in (False, True):
+        folder.rename(away)
+        if mount_point_stays:
+            folder.mkdir()
+        assert await store.read(lambda db: get_block(db, store.files, cid)) is None
+        assert (cid in store.files.spoiled) is mount_point_stays
+        await store.write(lambda db: let_go_of_spoiled(db, store.files, record=row))
+        if mount_point_stays:
+            folder.rmdir()
+        away.rename(folder)
+        await store.maintain(now=NOW)
+        assert await store.read(lambda db: get_block(db, store.files, cid)) == block
+        assert store.files.spoiled == set()
+
+
+class BadSector(BlockFiles):
+    """A disk that cannot read some files; nothing less than a device mapper makes a real one."""
+
+    def path(self, cid: Cid) -> Path:
+        return _Unreadable(super().path(cid))
+
+
+class _Unreadable(PosixPath):
+    def read_bytes(self) -> bytes:
+        raise OSError(errno.EIO, "Input/output error", str(self))
+
+
+def test_what_lies_in_a_bad_sector_counts_as_spoiled_and_is_written_again(
+    db: sqlite3.Connection, tmp_path: Path, anna: Person
+) -> None:
+    anna.join(db)
+    block = os.urandom(IN_ROW_BYTES + 1)
+    cid = raw_cid(block)
+    good, bad = BlockFiles(tmp_path / "blocks"), BadSector(tmp_path / "blocks")
+    row = with_payload(db, anna, cid, len(block))
+    put_block(db, good, cid, block, record=row)
+    before = good.path(cid).stat().st_ino
+    assert get_block(db, bad, cid) is None
+    assert bad.spoiled == {cid}
+    put_block(db, bad, cid, block, record=row)
+    assert good.path(cid).stat().st_ino != before
+    assert get_block(db, good, cid) == block

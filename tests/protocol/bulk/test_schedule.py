@@ -35,6 +35,8 @@ class Peer:
     leaves: float = float("inf")
     breaks: float = 0.0
     """The share of fetches that end with nothing."""
+    piece: int = 1
+    """Bytes that come together: less of them is neither noticed nor kept."""
     gave: Counter[Cid] = field(default_factory=Counter)
 
 
@@ -113,8 +115,9 @@ def play(
                 continue
             more = peer.rate * step / shares[name]
             flights[name, cid] = received + more
-            offsets[cid] += int(more)
-            schedule.moved(name, cid, int(received + more), now)
+            shown = int(received + more) // peer.piece * peer.piece
+            offsets[cid] += shown - int(received) // peer.piece * peer.piece
+            schedule.moved(name, cid, shown, now)
             if offsets[cid] >= BLOCK_BYTES:
                 del flights[name, cid]
                 if chance.random() < peer.breaks:
@@ -256,6 +259,43 @@ def test_a_source_that_refuses_is_asked_ever_later() -> None:
     assert schedule.next(81.3)
 
 
+def test_a_source_that_refuses_for_ever_counts_as_gone() -> None:
+    [block] = cids(1)
+    schedule: Schedule[str] = Schedule()
+    schedule.join("a", assumed=True)
+    schedule.want([(block, 10)])
+    now, tried = 0.0, 0
+    while schedule.sources and now < 1000:
+        for effect in schedule.next(now):
+            assert isinstance(effect, Fetch)
+            tried += 1
+            schedule.lost("a", block, Loss.BUSY, now)
+        now += 0.25
+    assert tried == Rules().most_refusals
+    assert schedule.is_hopeless(now)
+    assert 60 < now < 180
+
+
+def test_a_source_that_gives_one_block_at_a_time_stays_however_often_it_refuses_more() -> None:
+    blocks = cids(4000)
+    schedule: Schedule[str] = Schedule()
+    schedule.join("a", assumed=True)
+    now, refusals, came = 0.0, 0, 0
+    while came < 1200:
+        schedule.want([(cid, BLOCK_BYTES) for cid in blocks[:WINDOW]])
+        fetches = [effect for effect in schedule.next(now) if isinstance(effect, Fetch)]
+        for refused in fetches[1:]:
+            refusals += 1
+            schedule.lost("a", refused.cid, Loss.BUSY, now)
+        for brought in fetches[:1]:
+            schedule.came("a", brought.cid, BLOCK_BYTES, now + 0.01)
+            blocks.remove(brought.cid)
+            came += 1
+        now += 0.25
+        assert schedule.sources
+    assert refusals > 1000
+
+
 def test_a_source_that_only_fails_counts_as_gone() -> None:
     [block] = cids(1)
     schedule: Schedule[str] = Schedule()
@@ -292,20 +332,32 @@ def test_one_who_lacks_everything_at_first_is_asked_again(seed: int) -> None:
     assert len(schedule.next(60.1)) == 2
 
 
-def test_a_block_that_was_handed_to_somebody_mute_comes_back() -> None:
+@pytest.mark.parametrize("first", ["slow", "mute"])
+def test_a_block_that_was_handed_to_somebody_mute_comes_back(first: str) -> None:
     [block] = cids(1)
     schedule: Schedule[str] = Schedule()
     schedule.want([(block, BLOCK_BYTES)])
-    schedule.join("slow", assumed=True)
+    schedule.join("slow", preference=float(first != "slow"), assumed=True)
     assert schedule.next(0.0) == [Fetch("slow", block)]
     # Given up for somebody faster, who is gone before it begins.
     schedule.lost("slow", block, Loss.GIVEN_UP, 1.0)
-    schedule.join("mute", assumed=True)
+    schedule.join("mute", preference=float(first != "mute"), assumed=True)
     assert schedule.next(1.0) == [Fetch("mute", block)]
     assert schedule.next(2.0) == []
     assert schedule.next(5.0) == [GiveUp("mute", block)]
     schedule.lost("mute", block, Loss.GIVEN_UP, 5.0)
     assert schedule.next(5.0) == [Fetch("slow", block)]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_some_who_are_all_slower_than_silence_is_waited_for_bring_everything(number: int) -> None:
+    blocks = cids(8)
+    rate = 30_000
+    peers = {f"p{n}": Peer(rate, set(blocks), piece=256 * 1024) for n in range(number)}
+    alone = len(blocks) * BLOCK_BYTES / rate
+    result = play(peers, blocks, most_seconds=2 * alone)
+    assert result.complete
+    assert result.took < 1.2 * alone
 
 
 def test_what_is_on_its_way_from_who_fails_is_fetched_by_nobody_else() -> None:
@@ -322,6 +374,24 @@ def test_what_is_on_its_way_from_who_fails_is_fetched_by_nobody_else() -> None:
     assert schedule.next(1.0) == [Fetch("good", second)]
 
 
+def test_who_brings_a_block_after_all_is_asked_again_however_often_it_failed_before() -> None:
+    kept, *others = cids(8)
+    schedule: Schedule[str] = Schedule(Rules(most_failures=2))
+    schedule.join("a", assumed=True)
+    schedule.want([(cid, BLOCK_BYTES) for cid in (kept, *others)])
+    assert schedule.next(0.0) == [Fetch("a", kept), Fetch("a", others[0])]
+    schedule.came("a", kept, BLOCK_BYTES, 0.1)
+    began = [effect.cid for effect in schedule.next(0.1) if isinstance(effect, Fetch)]
+    assert len(began) >= 2
+    schedule.lost("a", others[0], Loss.BUSY, 0.2)
+    for cid in began[:-1]:
+        schedule.lost("a", cid, Loss.BROKEN, 0.3)
+    assert list(schedule.sources) == ["a"]
+    assert schedule.next(100.0) == []
+    schedule.came("a", began[-1], BLOCK_BYTES, 100.0)
+    assert schedule.next(100.0)
+
+
 @st.composite
 def swarms(draw: st.DrawFn) -> tuple[dict[str, Peer], list[Cid], int]:
     blocks = cids(draw(st.integers(1, 60)))
@@ -332,7 +402,10 @@ def swarms(draw: st.DrawFn) -> tuple[dict[str, Peer], list[Cid], int]:
         joins = draw(st.floats(0, 10))
         leaves = draw(st.sampled_from([float("inf"), joins + 1.0, joins + 7.0]))
         rate = draw(st.sampled_from([0.0, 0.05, 1.0, 30.0])) * MB
-        peers[f"p{number}"] = Peer(rate, has, joins, leaves, draw(st.sampled_from([0.0, 0.2, 1.0])))
+        piece = draw(st.sampled_from([1, 256 * 1024]))
+        peers[f"p{number}"] = Peer(
+            rate, has, joins, leaves, draw(st.sampled_from([0.0, 0.2, 1.0])), piece=piece
+        )
     return peers, blocks, draw(st.integers(0, 2**32))
 
 
