@@ -23,7 +23,7 @@ STEPS = {
     "Only its summary is here": (
         "How a dandelion flies",
         "hundred bristles",
-        "1 record and 1 content checked",
+        "2 records and 1 content checked",
     ),
     "Ada and Bruno trust each other": ("Bruno", "Chiara", "trusted"),
     "One question, answered from all three gardens": ("How a wing makes lift", "Bruno", "Chiara"),

@@ -51,7 +51,7 @@ def test_a_file_that_is_published_again_is_no_second_item(ann: Node, tmp_path: P
     changed = ann.pkn("publish", str(note))
     assert (changed["item"], changed["audience"]) == (first["id"], "public")
     [item] = ann.pkn("list", "--author", "me")["items"]
-    assert (item["id"], item["tags"]) == (changed["id"], ["autumn"])
+    assert (item["id"], item["tags"]) == (changed["id"], ["fruit", "autumn"])
     private = ann.pkn("publish", str(note), "--to", "private")
     assert private["item"] != first["id"]
     assert any(f"pkn retract {first['id']}" in warning for warning in private["warnings"])

@@ -115,6 +115,10 @@ class Listener:
                 if not guest.settled:
                     guest.abort()
             await self._http.shutdown(_STOP_SECONDS)
+            for guest in list(self._guests.values()):
+                # The end of TLS is not waited for: whoever does not answer it would keep the connection.
+                guest.abort()
+            await asyncio.sleep(0)
 
     def arrived(self, transport: asyncio.Transport) -> None:
         """A connection was accepted; nothing was read from it yet."""
