@@ -115,9 +115,10 @@ def local_query(
     """
     weights = {} if weights is None else weights
     ratings = Ratings(db, distances, weights, wanted.now)
+    most = rank_weights.most(rated=ratings.are_any)
     best: list[tuple[float, int, LocalHit]] = []
     for hit in _matches(db, query, statistics, wanted, text_of, None, index):
-        if len(best) == limit and hit.text_score * rank_weights.most < best[0][0]:
+        if len(best) == limit and hit.text_score * most < best[0][0]:
             break
         ranked = replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, ratings, rank_weights))
         entry = (ranked.rank.score, -hit.held.rowid, ranked)

@@ -36,15 +36,16 @@ class Ratings:
         self._db = db
         self._weights = {**weights, **{author: 1.0 for author, far in distances.items() if far == 0}}
         self._when = (now, now + MOST_AHEAD_MS)
-        there_are = "SELECT 1 FROM record WHERE kind = 'rating' LIMIT 1"
-        self._are_any = bool(self._weights) and db.execute(there_are).fetchone() is not None
+        raters = db.execute("SELECT DISTINCT author FROM record WHERE kind = 'rating'")
+        self.are_any = bool(self._weights) and any(author in self._weights for (author,) in raters)
+        """Whether somebody within the horizon has rated anything."""
         self._left = len(self._weights)
         self._by_near: Mapping[bytes, list[_Given]] | None = None
 
     def of(self, record: Record) -> list[tuple[float, int]]:
         """Weight and value of each rating of an item that counts: the newest of each person within the
         horizon, but for the author's own."""
-        if not self._are_any:
+        if not self.are_any:
             return []
         newest: dict[AuthorId, _Given] = {}
         for one in self._about(record.item_id):

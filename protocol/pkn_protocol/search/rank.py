@@ -30,10 +30,9 @@ class Weights:
     age_share: float = 0.1
     half_life_days: float = 365.0
 
-    @property
-    def most(self) -> float:
-        """The greatest factor that a text score can be multiplied by."""
-        return max(self.distance.values()) * (1.0 + self.ratings)
+    def most(self, *, rated: bool = True) -> float:
+        """The greatest factor that a text score can be multiplied by; `rated`: whether there are ratings."""
+        return max(self.distance.values()) * (1.0 + self.ratings if rated else 1.0)
 
 
 MUCH_STEMS = 256

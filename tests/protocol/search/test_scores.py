@@ -163,7 +163,7 @@ def test_the_rank_is_the_product_of_the_factors_that_are_shown(
         text, distance=distance, kind=kind, claimed=time, received=NOW, now=NOW + DAY_MS, weight=weight
     )
     assert isclose(ranked.score, prod(ranked.explained().values()))
-    assert 0 < ranked.score <= text * DEFAULT_WEIGHTS.most
+    assert 0 < ranked.score <= text * DEFAULT_WEIGHTS.most()
 
 
 def rank_of(**changed: Any) -> float:
