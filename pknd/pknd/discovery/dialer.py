@@ -62,13 +62,17 @@ class Dialer:
         """An instance was found by mDNS, or has other addresses than before."""
         if blinded_id(self._me, _name(found.instance)) == found.blinded:
             return
+        is_new = found.instance not in self._blinded
         self._blinded[found.instance] = found.blinded
         while len(self._blinded) > MOST_FOUND:
             self._blinded.popitem(last=False)
         addresses = tuple((address, found.port) for address in found.addresses)
         device = self._recognise(found.instance, found.blinded)
-        if self._plan.instance(found.instance, device, addresses, self._clock()):
+        changed = self._plan.instance(found.instance, device, addresses, self._clock())
+        if is_new or changed:
+            # Also of whoever dialled us before: its addresses are known then, its announcement is not.
             log.event("peer.found", LogLevel.DEBUG, instance=_name(found.instance), known=device is not None)
+        if changed:
             self._wake.set()
 
     def gone(self, instance: str) -> None:
