@@ -31,12 +31,11 @@ from pknd.items.carrying import carried
 from pknd.items.drafts import notes_on
 from pknd.items.gone import gone_from
 from pknd.items.linking import linked_items, neighbour
-from pknd.items.origins import digest_of, note_on_import, replaced_by_next, source_of
+from pknd.items.origins import digest_of, is_here, note_on_import, replaced_by_next, source_of
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.items.relinking import LateLinks, late_links, late_links_of_unchanged, relink
 from pknd.people.circles import PUBLIC
-from pknd.store.blocks import is_complete
-from pknd.store.records import Held, get, versions
+from pknd.store.records import get, versions
 from pknd.store.sources import Source, move_source, was_retracted
 
 BATCH = 100
@@ -278,9 +277,9 @@ def _sort(
     moved = source is not None and source.path != candidate.path
     # A moved file that kept its name has the same item; another name is another version.
     same = source is not None and source.digest == candidate.digest and before == audience
-    if same and held is not None and _has_payload(held):
+    if same and held is not None:
         # The file is what it was, though its item may have let go of the content since.
-        same = is_complete(db, held.rowid)
+        same = is_here(db, held)
     if not same or source is None or (moved and source.path.name != candidate.path.name):
         examined.new.append(replace(candidate, audience=audience, before=source))
         return
@@ -291,10 +290,6 @@ def _sort(
     late = None if held is None else late_links_of_unchanged(db, candidate.captured, candidate.path, held)
     if late is not None:
         examined.late.append(late)
-
-
-def _has_payload(held: Held) -> bool:
-    return isinstance(held.record.body, Item) and held.record.body.payload is not None
 
 
 def _audience(candidate: _Candidate) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pkn_protocol.records.ids import Cid, cid_text
 from pkn_protocol.records.limits import REPLACES
-from pkn_protocol.records.model import Record
+from pkn_protocol.records.model import Item, Record
 from pknd.capture.captured import Captured
 from pknd.capture.files import shown
+from pknd.store.blocks import is_complete
 from pknd.store.records import Held, get, versions
 from pknd.store.sources import Source, paths_of, source_at, sources_with
 
@@ -51,6 +52,12 @@ def note_on_import(source: Source, newest: Record) -> str | None:
         "it takes the place of a version that was made with pkn edit: "
         f"pkn history {cid_text(source.item)} shows that"
     )
+
+
+def is_here(db: sqlite3.Connection, held: Held) -> bool:
+    """Whether a version has not let go of its content since."""
+    item = held.record.body
+    return not isinstance(item, Item) or item.payload is None or is_complete(db, held.rowid)
 
 
 def digest_of(path: Path, captured: Captured) -> bytes:

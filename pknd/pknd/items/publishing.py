@@ -19,12 +19,11 @@ from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError
 from pknd.items.carrying import carried
 from pknd.items.linking import linked_items
-from pknd.items.origins import digest_of, note_on_import, replaced_by_next
+from pknd.items.origins import digest_of, is_here, note_on_import, replaced_by_next
 from pknd.items.publisher import Draft, audience_of
 from pknd.people.circles import PUBLIC
-from pknd.store.blocks import is_complete
 from pknd.store.files import BlockFiles
-from pknd.store.records import Held, get, versions
+from pknd.store.records import get, versions
 from pknd.store.sources import source_at
 
 
@@ -107,7 +106,7 @@ def plan(
         )
         return ToWrite(Draft(captured, audience, links=links, source=origin), (note,))
     newest = next((version for version in versions(db, known.item) if version.head), before)
-    if known.digest == given.digest and _is_here(db, before) and _says_all(newest.record, request):
+    if known.digest == given.digest and is_here(db, before) and _says_all(newest.record, request):
         return Unchanged(newest.record)
     if given.alone is not None:
         said = carried(
@@ -123,12 +122,6 @@ def plan(
     replaced = note_on_import(known, newest.record)
     draft = Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin)
     return ToWrite(draft, () if replaced is None else (replaced,))
-
-
-def _is_here(db: sqlite3.Connection, before: Held) -> bool:
-    """Whether a version has not let go of its content since."""
-    item = before.record.body
-    return not isinstance(item, Item) or item.payload is None or is_complete(db, before.rowid)
 
 
 def _says_all(record: Record, request: PublishRequest) -> bool:
