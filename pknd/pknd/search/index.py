@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,8 +23,8 @@ from pkn_protocol.search.documents import length_of, tag_stems, terms_of, withou
 from pkn_protocol.text.sketch import BadSketch, Sketch
 from pkn_protocol.text.sketches import Entries, decode_sketches
 from pknd.search import recent, runs
+from pknd.search.lists import PostingList
 from pknd.search.postings import (
-    Codes,
     Postings,
     Sketched,
     Terms,
@@ -189,39 +189,52 @@ class IndexReader:
         self._db = db
         self._recent = recent.all_of(db)
         self._runs = runs.runs(db)
-        self._known: dict[int, list[runs.Place]] = {}
+        self._known: dict[int, PostingList] = {}
         self.forgotten = forgotten(db)
         """Documents that are no more, of which there may still be postings."""
 
-    def postings(self, stem: int) -> Iterator[tuple[Words, Codes]]:
-        """The entries and length codes of a stem, wherever they are; of documents that are no more too."""
-        for part in self._recent:
-            entries, codes = part.of(stem)
-            if len(entries):
-                yield entries, codes
-        for place in self._places(stem):
-            yield place.read(self._db)
+    def list_of(self, stem: int) -> PostingList:
+        """Where the postings of a stem are; they are not read yet."""
+        # Asked twice of each stem of a query: for its frequency and for its postings.
+        known = self._known.get(stem)
+        if known is None:
+            parts = [found for part in self._recent if len((found := part.of(stem))[0])]
+            places = (runs.place_of(self._db, run, stem) for run in self._runs)
+            known = PostingList(self._db, parts, [place for place in places if place is not None])
+            self._known[stem] = known
+        return known
+
+    @property
+    def read(self) -> int:
+        """How many postings of runs were read so far."""
+        return sum(one.read for one in self._known.values())
+
+    def last_document(self) -> int:
+        """No posting is of a later one; -1 where there is none at all."""
+        [last] = self._db.execute("SELECT max(doc) FROM document").fetchone()
+        return max(-1 if last is None else int(last), max(self.forgotten, default=-1))
 
     def frequency(self, stems: Iterable[int], *, public_only: bool) -> int:
         """How many documents have at least one of the stems."""
-        wanted = list(stems)
-        if len(wanted) == 1 and not self.forgotten:
-            return self._count(wanted[0], public_only)
-        return len(self._documents(wanted, public_only))
+        lists = sorted(map(self.list_of, stems), key=len)
+        if not lists:
+            return 0
+        # The longest is counted, not read: only whether it has what the others have is looked up.
+        longest = lists.pop()
+        if not lists and not self.forgotten:
+            return longest.public if public_only else len(longest)
+        gone = np.array(sorted(self.forgotten), np.uint32)
+        others = _documents([entries for one in lists for entries in one.entries()], public_only)
+        others = others[~are_among(others, gone)]
+        held, entries = longest.among(gone)
+        stale = int((are_public(entries[held]) if public_only else held).sum())
+        both, _ = longest.among(others)
+        return (longest.public if public_only else len(longest)) - stale + len(others) - int(both.sum())
 
     def public_documents(self, stems: Iterable[int]) -> Words:
         """The public documents that have at least one of the stems."""
-        return self._documents(stems, public_only=True)
-
-    def _documents(self, stems: Iterable[int], public_only: bool) -> Words:
-        found = [
-            documents_of(entries[are_public(entries)] if public_only else entries)
-            for stem in stems
-            for entries, _ in self.postings(stem)
-        ]
-        if not found:
-            return np.zeros(0, np.uint32)
-        docs = distinct(np.concatenate(found))
+        parts = [entries for stem in stems for entries in self.list_of(stem).entries()]
+        docs = _documents(parts, public_only=True)
         return docs[~are_among(docs, np.array(list(self.forgotten), np.uint32))]
 
     def counts(self, stems: Words) -> NDArray[np.int64]:
@@ -233,22 +246,13 @@ class IndexReader:
             found += runs.counts_of(self._db, run, stems)
         return found
 
-    def _count(self, stem: int, public_only: bool) -> int:
-        total = 0
-        for part in self._recent:
-            entries, _ = part.of(stem)
-            total += int(are_public(entries).sum()) if public_only else len(entries)
-        for place in self._places(stem):
-            total += place.public if public_only else place.end - place.start
-        return total
 
-    def _places(self, stem: int) -> list[runs.Place]:
-        # Asked twice of each stem of a query: for its frequency and for its postings.
-        known = self._known.get(stem)
-        if known is None:
-            found = (runs.place_of(self._db, run, stem) for run in self._runs)
-            known = self._known[stem] = [place for place in found if place is not None]
-        return known
+def _documents(parts: Sequence[Words], public_only: bool) -> Words:
+    """The documents of some entries, each once."""
+    if not parts:
+        return np.zeros(0, np.uint32)
+    entries = np.concatenate(parts)
+    return distinct(documents_of(entries[are_public(entries)] if public_only else entries))
 
 
 def languages_of(db: sqlite3.Connection, docs: Collection[int]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappush, heapreplace
 from itertools import islice
@@ -28,7 +28,7 @@ TextOf = Callable[[sqlite3.Connection, Held], str | None]
 """The text of an item where it is held here, else None."""
 Admit = Callable[[Held], bool]
 """Which items the asker may see, where that is not the user."""
-_EXAMINED_AT_ONCE = 200
+_EXAMINED_AT_ONCE = 64
 """Scored documents whose rows are looked at together: filters leave some out."""
 _MOST_TEXTS = 1000
 """Texts that are read to confirm phrases; what comes after them stays unconfirmed."""
@@ -84,7 +84,7 @@ def search(
     `admit`: which items the asker may see; None is all.
     """
     hits: list[LocalHit] = []
-    for hit in _matches(db, query, statistics, wanted, text_of, admit):
+    for hit in _matches(db, query, Matches(db, query, statistics), wanted, text_of, admit=admit):
         hits.append(hit)
         if len(hits) >= limit:
             break
@@ -115,24 +115,50 @@ def local_query(
     """
     weights = {} if weights is None else weights
     ratings = Ratings(db, distances, weights, wanted.now)
-    most = rank_weights.most(rated=ratings.are_any)
-    best: list[tuple[float, int, LocalHit]] = []
-    for hit in _matches(db, query, statistics, wanted, text_of, None, index):
-        if len(best) == limit and hit.text_score * most < best[0][0]:
-            break
-        ranked = replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, ratings, rank_weights))
-        entry = (ranked.rank.score, -hit.held.rowid, ranked)
-        if len(best) < limit:
-            heappush(best, entry)
-        elif entry[:2] > best[0][:2]:
-            heapreplace(best, entry)
-    ordered = sorted(best, key=lambda entry: entry[:2], reverse=True)
+    best = _Best(limit, ratings, rank_weights)
+    for hit in _matches(db, query, Matches(db, query, statistics, index), wanted, text_of, best=best):
+        best.enter(replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, ratings, rank_weights)))
+    ordered = best.ordered()
     # Who is shown of equals is decided elsewhere.
     last = ordered[: limit if shown is None else shown][-1:]
     return [
-        _with_passage(db, hit, query, statistics, text_of) if last and score >= last[0][0] else hit
-        for score, _, hit in ordered
+        _with_passage(db, hit, query, statistics, text_of)
+        if last and hit.rank.score >= last[0].rank.score
+        else hit
+        for hit in ordered
     ]
+
+
+class _Best:
+    """The best hits by rank so far, and which documents may still come among them."""
+
+    def __init__(self, limit: int, ratings: Ratings, weights: Weights) -> None:
+        self._limit = limit
+        self._ratings = ratings
+        self._unrated = weights.most(rated=False)
+        self._rated = weights.most(rated=ratings.are_any)
+        self._held: list[tuple[float, int, LocalHit]] = []
+
+    def reaches(self, score: float) -> bool:
+        """Whether any document of this text score may come among them."""
+        return len(self._held) < self._limit or score * self._rated >= self._held[0][0]
+
+    def may_take(self, doc: int, score: float) -> bool:
+        """Whether this document may: beyond what others could add only those that somebody has rated."""
+        if len(self._held) < self._limit or score * self._unrated >= self._held[0][0]:
+            return True
+        rated = self._ratings.documents()
+        return self.reaches(score) and (rated is None or doc in rated)
+
+    def enter(self, hit: LocalHit) -> None:
+        entry = (hit.rank.score, -hit.held.rowid, hit)
+        if len(self._held) < self._limit:
+            heappush(self._held, entry)
+        elif entry[:2] > self._held[0][:2]:
+            heapreplace(self._held, entry)
+
+    def ordered(self) -> list[LocalHit]:
+        return [hit for *_, hit in sorted(self._held, key=lambda entry: entry[:2], reverse=True)]
 
 
 def _ranked(
@@ -174,19 +200,26 @@ def is_claim(db: sqlite3.Connection, held: Held, distances: Mapping[AuthorId, in
 def _matches(
     db: sqlite3.Connection,
     query: Query,
-    statistics: Statistics,
+    matches: Iterable[tuple[int, float]],
     wanted: Filter,
     text_of: TextOf,
-    admit: Admit | None,
-    index: IndexReader | None = None,
+    *,
+    admit: Admit | None = None,
+    best: _Best | None = None,
 ) -> Iterator[LocalHit]:
-    """Documents by falling text score, without passages."""
-    ordered = iter(Matches(db, query, statistics, index))
+    """Documents by falling text score, without passages; `best`: only those that may come among these."""
+    ordered = iter(matches)
     needs_text = bool(query.phrases or query.excluded_phrases)
     texts_read = 0
     while part := list(islice(ordered, _EXAMINED_AT_ONCE)):
+        if best is not None:
+            if not best.reaches(part[0][1]):
+                return
+            part = [(doc, score) for doc, score in part if best.may_take(doc, score)]
         allowed = admitted(db, [doc for doc, _ in part], wanted)
         for doc, score in part:
+            if best is not None and not best.may_take(doc, score):
+                continue
             held = get_row(db, doc) if doc in allowed else None
             if held is None or not isinstance(held.record.body, Item):
                 continue

@@ -169,6 +169,11 @@ def documents_of(entries: Words) -> Words:
     return entries >> np.uint32(_DOC_SHIFT)
 
 
+def first_entry(docs: Words) -> Words:
+    """The least entry that a document can have."""
+    return docs << np.uint32(_DOC_SHIFT)
+
+
 def classes_of(entries: Words) -> Words:
     return entries & np.uint32(CLASS_MASK)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias, cast
 
 from pkn_protocol.records.ids import AuthorId, Cid
@@ -19,6 +19,8 @@ _Row: TypeAlias = tuple[bytes, int, bytes, bytes, bytes, int | None]
 _MOST_ABOUT = 50
 """Records that are read about one item. Strangers can bring more about: of these a query reads as many in all
 as there are people near, at about the cost of looking up what those rated; and then does that, once."""
+_MOST_LISTED = 2000
+"""Ratings that a query goes through for the documents that have some."""
 _COUNTS = "kind = 'rating' AND shown AND (expires IS NULL OR expires > ?) AND time <= ?"
 
 
@@ -41,6 +43,7 @@ class Ratings:
         """Whether somebody within the horizon has rated anything."""
         self._left = len(self._weights)
         self._by_near: Mapping[bytes, list[_Given]] | None = None
+        self._documents: frozenset[int] | None = None
 
     def of(self, record: Record) -> list[tuple[float, int]]:
         """Weight and value of each rating of an item that counts: the newest of each person within the
@@ -58,6 +61,29 @@ class Ratings:
             if isinstance(body, Rating):
                 found.append((self._weights[author], body.value))
         return found
+
+    def documents(self) -> Collection[int] | None:
+        """The documents that somebody within the horizon has rated; None: too many to say."""
+        if self._documents is not None or not self.are_any:
+            return () if self._documents is None else self._documents
+        rated: set[bytes] = set()
+        said = 0
+        for author in self._weights:
+            rows = self._db.execute(
+                "SELECT item FROM record WHERE kind = 'rating' AND author = ? LIMIT ?",
+                (author, _MOST_LISTED + 1 - said),
+            ).fetchall()
+            said += len(rows)
+            if said > _MOST_LISTED:
+                return None
+            rated.update(item for (item,) in rows)
+        docs = select_in(
+            self._db,
+            "SELECT doc FROM record JOIN document ON doc = record.rowid WHERE item IN",
+            list(rated),
+        )
+        self._documents = frozenset(cast(int, doc) for (doc,) in docs)
+        return self._documents
 
     def _about(self, item: Cid) -> Iterable[_Given]:
         if self._by_near is not None:

@@ -71,7 +71,7 @@ def _suggestion(
 
 
 def _newest(db: sqlite3.Connection, index: IndexReader, stem: int, now: int) -> Iterator[Held]:
-    docs = {int(doc) for entries, _ in index.postings(stem) for doc in documents_of(entries)}
+    docs = {int(doc) for entries in index.list_of(stem).entries() for doc in documents_of(entries)}
     newest = sorted(docs - index.forgotten, reverse=True)[:_MOST_DOCUMENTS]
     allowed = admitted(db, newest, Filter(now=now))
     for doc in newest:

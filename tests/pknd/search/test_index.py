@@ -64,7 +64,7 @@ def put(db: sqlite3.Connection, held: Held, numbers: list[int], chance: random.R
 
 def found_by(reader: IndexReader, stem: int) -> dict[int, int]:
     found: dict[int, int] = {}
-    for entries, _ in reader.postings(stem):
+    for entries, _ in reader.list_of(stem).postings():
         docs, classes = documents_of(entries), classes_of(entries)
         for doc, kind in zip(docs.tolist(), classes.tolist(), strict=True):
             if doc not in reader.forgotten:

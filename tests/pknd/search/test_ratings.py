@@ -162,3 +162,39 @@ def test_a_crowd_behind_one_voucher_weighs_less_than_one_who_is_trusted(
     assert 0.9 < alone < 1.0
     rate(db, bruno, item, 5)
     assert factor(db, near, weights) > 1.0
+
+
+def test_beyond_what_others_can_reach_only_what_was_rated_is_looked_at(
+    db: sqlite3.Connection, anna: Person, bruno: Person
+) -> None:
+    for person in (ME, anna, bruno):
+        person.join(db)
+    db.execute("BEGIN")
+    # The longer the title, the less each of its words weighs; there are more than are looked at together.
+    titles = ("wing " + " ".join(f"word{n}" for n in range(8 + k // 40)) for k in range(800))
+    notes = [anna.note(title, time=NOW - k) for k, title in enumerate(titles)]
+    for note in notes:
+        ingest(db, note, now=NOW)
+    db.execute("COMMIT")
+    near = {anna: 1, bruno: 1}
+
+    def looked_at() -> tuple[list[LocalHit], int]:
+        """What is found, and how many records were read for it."""
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        hits = found(db, near)
+        db.set_trace_callback(None)
+        return hits, sum("block" in one and "rowid =" in one for one in statements)
+
+    before, unrated = looked_at()
+    assert 0 < unrated < 200
+    rate(db, bruno, notes[700], 1)
+    hits, read = looked_at()
+    assert hits == before and read <= unrated + 1
+    rate(db, bruno, notes[45], 5)
+    hits, read = looked_at()
+    assert [hit.held.record.id for hit in hits] == [
+        notes[45].id,
+        *(hit.held.record.id for hit in before[:-1]),
+    ]
+    assert read <= unrated + 1
