@@ -128,8 +128,8 @@ def _print(app: App, result: QueryResult) -> None:
         where = asked if result.peers_asked else "nobody else was asked"
         app.note(f"nothing found for {result.query!r}; {meant or result.hint or where}")
         return
-    if meant:
-        app.note(meant)
+    for note in filter(None, (meant, result.hint)):
+        app.note(note)
     if is_terminal(sys.stdout) and result.complete:
         app.note(f"{count(len(result.hits), 'hit')} in {result.elapsed_ms:.0f} ms, {asked}")
 

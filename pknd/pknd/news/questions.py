@@ -19,7 +19,8 @@ from pknd.errors import DomainError
 from pknd.people.view import PeopleView
 from pknd.search.admission import admits
 from pknd.search.filtering import wanted_by
-from pknd.search.local import TextOf, phrase_verdict
+from pknd.search.local import phrase_verdict
+from pknd.search.texts import TextOf
 from pknd.store.records import Filter, Held
 
 K = TypeVar("K", bound=Hashable)

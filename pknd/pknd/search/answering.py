@@ -11,7 +11,8 @@ from pknd.environment import Environment
 from pknd.people.view import PeopleView
 from pknd.search.asking import query_of, within_budget
 from pknd.search.forwarding import Forwarder
-from pknd.search.local import LocalHit, TextOf, search
+from pknd.search.local import LocalHit, search
+from pknd.search.texts import TextOf
 from pknd.store.records import Filter
 from pknd.sync.link import PeerLink
 

@@ -15,7 +15,8 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.search.documents import full_text_score
 from pkn_protocol.search.query import Query
 from pkn_protocol.search.scoring import Statistics
-from pknd.search.local import LocalHit, TextOf
+from pknd.search.local import LocalHit
+from pknd.search.texts import TextOf
 
 MOST_READ = 20
 """Of the matches so many are read: on two collections forty and a hundred gave the same first ten."""

@@ -1,7 +1,8 @@
-"""What to say when nothing was found, or can be, and the question itself is the reason."""
+"""What to say of a question that finds nothing, or less than was meant, and is itself the reason."""
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from pkn_protocol.control.query import QueryRequest
@@ -9,9 +10,16 @@ from pkn_protocol.search.filters import TypedFilters
 from pkn_protocol.search.query import Query, stop_languages
 from pkn_protocol.text.analysis import is_single_unspaced
 
+_WILDCARD = re.compile(r"\w\*|\*\w")
 
-def hint_for(query: Query) -> str:
-    """Why a question finds nothing whatever is held: only words that no index has. Empty where it may."""
+
+def hint_for(query: Query, *, found: bool) -> str:
+    """Why a question finds nothing whatever is held: only words that no index has; or that it does not find
+    what its `*` was meant for. Empty where it may."""
+    if _WILDCARD.search(query.text):
+        return "* stands for nothing here: each word is found in all its forms, and has to be typed whole"
+    if found:
+        return ""
     words = list(dict.fromkeys(term.word for term in query.terms))
     asked = ", ".join(words)
     if all(stop_languages(word) for word in words):

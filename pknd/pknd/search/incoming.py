@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Item, Record
 from pkn_protocol.search.documents import text_score, without_sketch
-from pkn_protocol.search.query import Query
 from pkn_protocol.search.rank import Weights, rank
 from pknd.environment import Environment
 from pknd.people.view import PeopleView
 from pknd.search.admission import admits, taken_back
 from pknd.search.asking import Found
-from pknd.search.local import TextOf, is_claim, phrase_verdict
+from pknd.search.local import is_claim, phrase_verdict
 from pknd.search.ratings import Ratings
 from pknd.search.results import Findings
 from pknd.store.records import Held, get
@@ -41,12 +40,10 @@ class Incoming:
         *,
         view: Callable[[], PeopleView],
         rank_weights: Callable[[], Weights],
-        text_of: TextOf,
     ) -> None:
         self._env = env
         self._view = view
         self._rank_weights = rank_weights
-        self._text_of = text_of
 
     async def scored(self, state: Findings, found: Sequence[Found]) -> dict[Cid, float]:
         """The scores of what a peer sent, computed here from signed records; only of what may be shown."""
@@ -104,21 +101,22 @@ class Incoming:
             text = text_score(found_by, state.query, state.statistics)
             if text is None:
                 continue
-            verdict = self._verdict(db, one, state.query)
+            verdict = _verdict(db, one, state)
             if verdict is False:
                 continue
             claim = is_claim(db, one, view.distances)
             found[cid] = _Match(one, text, claim, bool(verdict), ratings.of(record))
         return found
 
-    def _verdict(self, db: sqlite3.Connection, one: Held, query: Query) -> bool | None:
-        """Whether it has the phrases, as what is here of it says: see `phrase_verdict`."""
-        if not (query.phrases or query.excluded_phrases):
-            return True
-        item = one.record.body
-        if not isinstance(item, Item):
-            return None
-        return phrase_verdict(item, self._text_of(db, one) if one.rowid else None, query)
+
+def _verdict(db: sqlite3.Connection, one: Held, state: Findings) -> bool | None:
+    """Whether it has the phrases, as what is here of it says: see `phrase_verdict`."""
+    query, item = state.query, one.record.body
+    if not (query.phrases or query.excluded_phrases):
+        return True
+    if not isinstance(item, Item):
+        return None
+    return phrase_verdict(item, state.text_of(db, one) if one.rowid else None, query)
 
 
 def _passing(record: Record, now: int) -> Held:

@@ -20,12 +20,10 @@ from pknd.search.plain import plain_passage
 from pknd.search.ratings import Ratings
 from pknd.search.scores import Matches
 from pknd.search.strangers import LeftOut
-from pknd.search.texts import without_heading
+from pknd.search.texts import TextOf, without_heading
 from pknd.store.blocks import is_complete
 from pknd.store.records import ITEM_KIND_LIST, Filter, Held, filter_clauses, get_row
 
-TextOf = Callable[[sqlite3.Connection, Held], str | None]
-"""The text of an item where it is held here, else None."""
 Admit = Callable[[Held], bool]
 """Which items the asker may see, where that is not the user."""
 _EXAMINED_AT_ONCE = 64

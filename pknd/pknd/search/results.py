@@ -27,8 +27,9 @@ from pknd.environment import Environment
 from pknd.items.summaries import Holders, fields_of, summary_of
 from pknd.people.view import PeopleView
 from pknd.search.hints import hint_for
-from pknd.search.local import TextOf, passage_of
+from pknd.search.local import passage_of
 from pknd.search.suggesting import suggestions
+from pknd.search.texts import TextOf
 from pknd.store.records import Filter, Held
 
 Sources = Mapping[Cid, Collection[DeviceId]]
@@ -49,6 +50,7 @@ class Findings:
     ranks: dict[Cid, Rank] = field(default_factory=dict)
     passages: dict[Cid, Passage | None] = field(default_factory=dict)
     variants: Variants = field(default_factory=Variants)
+    text_of: TextOf = lambda _db, _held: None
     confirmed: set[Cid] = field(default_factory=set)
     """Those of which all phrases were seen, here or by somebody who holds them."""
 
@@ -103,12 +105,10 @@ class Results:
         *,
         view: Callable[[], PeopleView],
         holders: Callable[[], Holders],
-        text_of: TextOf,
     ) -> None:
         self._env = env
         self._view = view
         self._holders = holders
-        self._text_of = text_of
 
     async def result(
         self, request: QueryRequest, findings: Findings, sources: Sources, asked: Asked, *, final: bool
@@ -120,7 +120,7 @@ class Results:
             hits = tuple(self._hit(db, findings, group, sources, request) for group in groups)
             unknown = findings.still_unknown() if final and findings.unknown else ()
             meant = (
-                suggestions(db, unknown, findings.langs, now=self._env.now(), text_of=self._text_of)
+                suggestions(db, unknown, findings.langs, now=self._env.now(), text_of=findings.text_of)
                 if unknown
                 else ()
             )
@@ -135,7 +135,7 @@ class Results:
             peers_answered=asked.answered,
             elapsed_ms=asked.elapsed_ms,
             hits=hits,
-            hint="" if hits else hint_for(findings.query),
+            hint=hint_for(findings.query, found=bool(hits)),
             did_you_mean=meant,
         )
 
@@ -178,6 +178,6 @@ class Results:
     def _passage(self, db: sqlite3.Connection, findings: Findings, cid: Cid) -> Passage | None:
         if cid not in findings.passages:
             # What came up because those above it turned out to be one text.
-            held = findings.held[cid]
-            findings.passages[cid] = passage_of(db, held, findings.query, findings.statistics, self._text_of)
+            held, query, statistics = findings.held[cid], findings.query, findings.statistics
+            findings.passages[cid] = passage_of(db, held, query, statistics, findings.text_of)
         return findings.passages[cid]

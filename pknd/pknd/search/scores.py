@@ -32,10 +32,12 @@ _LAST_CODE = (1 << _CODE_BITS) - 1
 _FIRST_ASKED = 64
 _GROWTH = 8
 _NEAR = 0.5
-_LOOK = 16
+_LOOK = 8
 """To look up a document costs about as much as to add up so many postings …"""
+_CHECK = 2
+"""… to find out whether it has to be, so many …"""
 _SHORT = 8192
-"""… and to find out which documents are to be looked up about as much as so many."""
+"""… and to do either at all, so many."""
 _ROUNDING = 1e-9
 """Sums of bounds may be less exact than scores by so much, relatively."""
 
@@ -149,10 +151,10 @@ class Matches:
     def _candidates(self, wanted: int) -> _Candidates:
         """Those that can be among so many best; of the words that are left none brings another."""
         while self._added < len(self._plan):
-            spared = (self._left[self._added] - _SHORT) // _LOOK
-            if spared > 0 and sum(map(len, self._touched)) >= wanted:
+            left, touched = self._left[self._added], sum(map(len, self._touched))
+            if wanted <= touched and _SHORT + _CHECK * touched < left:
                 found = self._so_far().that_can_be_among(wanted, self._rest[self._added])
-                if found is not None and len(found.docs) <= spared:
+                if found is not None and _SHORT + _LOOK * len(found.docs) < left:
                     return found
             self._add(self._plan[self._added])
             self._added += 1
@@ -166,9 +168,11 @@ class Matches:
 
     def _add(self, one: _Planned) -> None:
         found = self._find(one.stems)
-        before = self._scores[found.docs]
+        # NumPy's own kind of index, made once for both ways.
+        places = found.docs.astype(np.intp)
+        before = self._scores[places]
         # Each document occurs once in a term, so that plain addition by index is right.
-        self._scores[found.docs] = before + one.gains[found.kinds]
+        self._scores[places] = before + one.gains[found.kinds]
         new = before == 0.0
         self._touched.append(found.docs[new])
         self._codes.append((found.kinds[new] & _LAST_CODE).astype(np.uint8))

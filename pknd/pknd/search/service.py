@@ -38,7 +38,7 @@ from pknd.search.local import local_query, statistics_of
 from pknd.search.results import Asked, Findings, Results
 from pknd.search.strangers import Strangers
 from pknd.search.suggesting import unknown_words
-from pknd.search.texts import Texts
+from pknd.search.texts import Texts, once_read
 from pknd.sync.link import LinkClosed, PeerLink
 
 _MORE_THAN_SHOWN = 4
@@ -74,8 +74,8 @@ class Queries:
         self._strangers = Strangers()
         texts = Texts(env.store.files)
         self._text_of = texts.of
-        self._results = Results(env, view=view, holders=holders, text_of=texts.of)
-        self._incoming = Incoming(env, view=view, rank_weights=rank_weights, text_of=texts.of)
+        self._results = Results(env, view=view, holders=holders)
+        self._incoming = Incoming(env, view=view, rank_weights=rank_weights)
         self._silences: dict[DeviceId, int] = {}
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
@@ -139,8 +139,11 @@ class Queries:
             index = IndexReader(db)
             statistics = statistics_of(db, query, index, self._strangers.left_out(db, view.distances))
             limit = request.limit * _MORE_THAN_SHOWN
+            # What is read for the score is shown too.
+            text_of = once_read(self._text_of)
             while True:
-                found = Findings(query, statistics, wanted, langs, unknown_words(query, index))
+                unknown = unknown_words(query, index)
+                found = Findings(query, statistics, wanted, langs, unknown, text_of=text_of)
                 hits = local_query(
                     db,
                     query,
@@ -148,14 +151,14 @@ class Queries:
                     wanted,
                     index=index,
                     limit=limit,
-                    text_of=self._text_of,
+                    text_of=text_of,
                     distances=view.distances,
                     weights=view.weights,
                     shown=0,
                     rank_weights=self._rank_weights(),
                 )
                 for hit in scored_by_texts(
-                    db, hits, query, statistics, text_of=self._text_of, doubted=view.doubted
+                    db, hits, query, statistics, text_of=text_of, doubted=view.doubted
                 ):
                     found.enter(hit.held, hit.rank, None, confirmed=hit.confirmed)
                 texts = len(found.groups(view, request))

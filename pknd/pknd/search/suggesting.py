@@ -12,8 +12,9 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.search.query import Query, stop_languages
 from pkn_protocol.search.spelling import stems_of_slips, written_with
 from pknd.search.index import IndexReader
-from pknd.search.local import TextOf, admitted
+from pknd.search.local import admitted
 from pknd.search.postings import documents_of
+from pknd.search.texts import TextOf
 from pknd.store.records import Filter, Held, get_row
 
 MOST_WORDS = 3

@@ -89,8 +89,8 @@ class Suggestion:
 class QueryResult:
     """`complete`: all who were asked answered before the deadline, but for those whose summaries are known
     here and whose answer could not change the top any more; so `peers_answered` may be fewer. `hint` says why
-    nothing was found, where the question itself is the reason; `did_you_mean`, in the final result alone,
-    what may have been meant by words that nothing has."""
+    nothing was found, or less than was meant, where the question itself is the reason; `did_you_mean`, in the
+    final result alone, what may have been meant by words that nothing has."""
 
     query: str
     complete: bool

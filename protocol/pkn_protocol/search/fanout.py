@@ -7,7 +7,7 @@ called when the peers can be asked, since patience with them begins then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -40,6 +40,8 @@ _SETTLED_ANSWERS = 2
 """So many answers in a row that change nothing, and those that are overdue are not waited for."""
 _MOST_SETTLED = 4
 """Where answers keep changing the top, so many in a row must not before nobody more is asked."""
+_LEFT_OVER = 1
+"""Nodes beyond itself for each peer, of what others have left over; more would bring little more."""
 _MOST_SEEN = 4096
 
 
@@ -138,12 +140,15 @@ class FanOut:
     _unchanged: int = 0
     _changes: int = 0
     _parts: int = 1
+    _nodes: int = 0
+    """Of the budget so many are left."""
 
     def start(self, candidates: Iterable[Candidate], now: float) -> list[Effect]:
         """Begin with the local scores that were given, and the peers there are."""
         if self.budget.hops > 0 and self.budget.nodes > 0:
             self._waiting = sorted(candidates, key=_order)
         self._parts = max(1, min(len(self._waiting), self.budget.nodes))
+        self._nodes = self.budget.nodes
         return self._go_on(now)
 
     def answered(
@@ -246,15 +251,22 @@ class FanOut:
             candidate = self._waiting.pop(0)
             self._asked[candidate.device] = _Asked(candidate, now)
             on_time += 1
-            effects.append(AskPeer(candidate.device, self._budget_of_next()))
+            budget = self._budget_of_next()
+            self._nodes -= 1 + budget.nodes
+            effects.append(AskPeer(candidate.device, budget))
         return effects
 
     def _budget_of_next(self) -> Budget:
         """What the next peer may spend. Where more are there than are asked at once, and the top is full,
-        nobody is to pass the query on before an answer has shown that something is missing here."""
+        nobody is to pass the query on before an answer has shown that something is missing here; of what
+        these have not spent, each who comes after may ask one."""
         whole = self.budget.divided(self._parts)
         enough = self._parts > AT_ONCE and len(self.scores) >= self.limit and not self._changes
-        return Budget(0, whole.bytes, 0) if enough else whole
+        if enough:
+            return Budget(0, whole.bytes, 0)
+        left = max(1, min(len(self._waiting) + 1, self._nodes))
+        share = max(0, self._nodes // left - 1)
+        return replace(whole, nodes=max(whole.nodes, min(_LEFT_OVER, share)))
 
     def _may_be_worth_it(self, candidate: Candidate) -> bool:
         """Whether somebody may still change the top, now that answers no longer do."""

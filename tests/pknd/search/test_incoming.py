@@ -39,7 +39,7 @@ def answers() -> list[Found]:
 
 async def test_while_many_answers_are_scored_others_are_served(env: Environment) -> None:
     view = PeopleView(AuthorId(env.keys.author), {}, {}, {}, {}, {}, {})
-    incoming = Incoming(env, view=lambda: view, rank_weights=Weights, text_of=lambda _db, _held: None)
+    incoming = Incoming(env, view=lambda: view, rank_weights=Weights)
     query = parse_query("boundary layer", {"en"})
     state = Findings(query, Statistics(1000, 300.0, (100,) * len(query.terms)), Filter(now=NOW), {"en"})
     found = answers()

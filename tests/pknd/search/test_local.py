@@ -16,7 +16,8 @@ from pkn_protocol.search.query import parse_query
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
 from pknd.search.index import IndexReader, collection, languages
-from pknd.search.local import LocalHit, TextOf, local_query, search, statistics_of
+from pknd.search.local import LocalHit, local_query, search, statistics_of
+from pknd.search.texts import TextOf
 from pknd.store.ingest import ingest
 from pknd.store.people import set_opinion
 from pknd.store.records import Filter, Held

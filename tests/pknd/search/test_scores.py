@@ -131,7 +131,8 @@ def test_the_order_is_that_of_all_scores_however_it_is_planned(
 ) -> None:
     for module, name, value in (
         (scores, "_SHORT", 0),
-        (scores, "_LOOK", 1),
+        (scores, "_LOOK", 0),
+        (scores, "_CHECK", 0),
         (scores, "_FIRST_ASKED", 2),
         (scores, "_GROWTH", 2),
         (lists, "BLOCK_POSTINGS", 4),

@@ -319,6 +319,10 @@ def test_with_many_peers_nobody_passes_on_what_may_be_known_here() -> None:
     assert set(budgets(few, 12, {})) == {1}
     surprise = {device(number): {cid(50 + number): 100.0} for number in range(12)}
     assert budgets(full, 12, surprise) == [0] * AT_ONCE + [1] * 4
+    # Of more peers none would get a node of the whole; of what the first have left over the others do.
+    surprise = {device(number): {cid(50 + number): 100.0} for number in range(18)}
+    delays = dict.fromkeys(surprise, 5.0)
+    assert budgets(full, 18, surprise) == [0] * AT_ONCE + [1] * 10
 
 
 def test_the_budget_is_divided_and_ends_after_two_hops() -> None:
