@@ -6,9 +6,11 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from pkn_protocol.records.codec import decode_record
+from pkn_protocol.records.model import Item
+from pkn_protocol.search.believed import counted_sketch
 from pknd.search.index import NewDocument, add_documents
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised with each migration: an older program refuses a home that a newer one has written."""
 APPLICATION_ID = 0x706B6E31
 MIGRATIONS = Migrations("pkn")
@@ -229,3 +231,20 @@ def news(db: Database) -> None:
     """What came from now on and was not looked at, and saved questions; what is here already is no news."""
     for statement in _NEWS:
         db.execute(statement)
+
+
+@MIGRATIONS(name="0005_sketches_that_no_text_could_show")
+def sketches_that_no_text_could_show(db: Database) -> None:
+    """Documents whose sketch counts as none, for there is no text that it could be of, are found by it no
+    more."""
+    rows = db.conn.execute(
+        "SELECT record.rowid, block, scope = x'' FROM document JOIN record ON record.rowid = doc"
+    )
+    found = [
+        NewDocument(rowid, record, bool(public))
+        for rowid, block, public in rows
+        if isinstance(item := (record := decode_record(block)).body, Item)
+        and item.sketch is not None
+        and counted_sketch(item) is None
+    ]
+    add_documents(db.conn, found)

@@ -15,6 +15,12 @@ from pathlib import Path
 import pytest
 from sqlite_utils.migrations import Migrations
 
+from bench.payloads import text_payload
+from pkn_protocol.records.model import Item
+from pkn_protocol.text.analysis import analyse
+from pkn_protocol.text.sketch import make_sketch
+from pknd.search.index import IndexReader, add_terms
+from pknd.search.postings import Terms
 from pknd.store import schema
 from pknd.store.backups import BACKUP_INTERVAL_MS, KEPT_BACKUPS, backups, make_backup
 from pknd.store.database import open_database
@@ -260,3 +266,28 @@ def test_a_second_daemon_on_one_home_is_refused_with_the_pid_of_the_first(tmp_pa
 def test_the_hint_survives_a_shell(tmp_path: Path) -> None:
     path = tmp_path / "a `b` $(c) 'd'" / "pkn.db"
     assert shlex.quote(str(path.parent)) in StoreDamaged(path, "x", None).hint
+
+
+def test_what_was_found_by_a_sketch_that_no_text_could_show_is_so_no_longer(
+    tmp_path: Path, anna: Person
+) -> None:
+    claimed = make_sketch(analyse("turbulence", "en"))
+    texts = make_sketch(analyse("Buns with butter", "en"))
+    db = open_database(tmp_path / "pkn.db")
+    with db:
+        anna.join(db)
+        false = ingest(db, anna.record("note", Item("Watches", lang="en", sketch=claimed), time=NOW), now=NOW)
+        true = Item("Buns", lang="en", sketch=texts, payload=text_payload("with butter"))
+        ingest(db, anna.record("note", true, time=NOW), now=NOW)
+        # As a program found it that believed all sketches.
+        add_terms(db, [Terms(false.rowid, dict.fromkeys(analyse("turbulence", "en"), 0), 1, True)], ["en"])
+        db.execute("DELETE FROM _sqlite_migrations WHERE name LIKE '0005%'")
+        db.execute("PRAGMA user_version = 4")
+    db.close()
+    db = open_database(tmp_path / "pkn.db")
+    reader = IndexReader(db)
+    found = [
+        reader.frequency(analyse(word, "en"), public_only=True) for word in ("turbulence", "watch", "butter")
+    ]
+    assert found == [0, 1, 1]
+    db.close()
