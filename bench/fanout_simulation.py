@@ -4,8 +4,9 @@ The texts of a collection are dealt to 1,000 people in shares of very different 
 summaries of all, but for some that have not arrived, by chance; a fifth of the people is offline. A tenth
 lies: of those every third does not answer, every third answers with whatever records, and every third with
 notes whose sketches claim what their texts do not say (`bench.fanout_world`), which all of them publish.
-Everybody who holds such a note has fetched its text; it is reported too what is found where half of the liars
-never serve theirs.
+Everybody who holds such a note has fetched its text. It is reported too what is found where half of the liars
+never serve theirs: whoever holds such a note has asked for its text in vain, as for a tenth of the honest
+texts of people who are away (`pknd.items.in_vain`).
 Whoever asks does so with the daemon's own machine (`FanOut`), statistics and scores; time is what the machine
 is told. Once with many connections, which the budget of a query is spent on, and once with as few as a daemon
 keeps: then those who are asked pass it on within the budget that came with it (`pknd.search.forwarding`).
@@ -31,6 +32,7 @@ from pkn_protocol.channel.codec import encode_message
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Budget, Candidate, Effect, FanOut, Finished
 from pkn_protocol.search.query import Query, parse_query
+from pkn_protocol.search.rank import DEFAULT_WEIGHTS
 from pkn_protocol.search.scoring import Statistics
 
 MANY_LINKS = 38
@@ -181,11 +183,13 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     query = parse_query(text.replace('"', " ").replace(" -", " "), {"en"})
     statistics = world.statistics(query, asker)
     scores = world.scores(query, statistics)
+    for cid in world.in_vain & world.holds[asker] & scores.keys():
+        scores[cid] *= DEFAULT_WEIGHTS.in_vain
     own = sorted(scores, key=lambda cid: (-scores[cid], cid))
     known = {cid: scores[cid] for cid in best_of(own, world.holds[asker], 4 * TOP)}
     # Others know the asker's figures roughly, and cut their answers by them.
     told = world.scores(query, statistics.as_told())
-    ranked = sorted(told, key=lambda cid: (-told[cid], cid))
+    ranked = sorted(told, key=lambda cid: (cid in world.in_vain, -told[cid], cid))
     links = {device_of(peer): peer for peer in world.neighbours[asker]}
     asking = _Asking(
         world, asker, query, statistics.as_told(), ranked, chance, {asker, *world.neighbours[asker]}

@@ -82,6 +82,7 @@ class Config:
     rank_distance_3: float
     rank_stranger: float
     rank_claim: float
+    rank_in_vain: float
     rank_crowd: float
     rank_ratings: float
     rank_age: float

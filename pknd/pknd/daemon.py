@@ -165,6 +165,7 @@ class Daemon:
             in_step=self._in_step,
             default_lang=lambda: config.config.lang,
             rank_weights=lambda: config.config.rank_weights,
+            in_vain=lambda: fetcher.in_vain.records,
         )
         self.answering = Answering(
             env,
@@ -172,6 +173,7 @@ class Daemon:
             links=self._links,
             may_see=self._may_see,
             text_of=Texts(env.store.files).of,
+            in_vain=lambda: fetcher.in_vain.records,
         )
         services = self._services(publisher, fetcher, ceiling)
         await self.network.start(settings.listen)

@@ -22,6 +22,8 @@ class RankSettings(Protocol):
     @property
     def rank_claim(self) -> float: ...
     @property
+    def rank_in_vain(self) -> float: ...
+    @property
     def rank_crowd(self) -> float: ...
     @property
     def rank_ratings(self) -> float: ...
@@ -41,6 +43,7 @@ def weights_of(settings: RankSettings) -> Weights:
             None: settings.rank_stranger,
         },
         claim=settings.rank_claim,
+        in_vain=settings.rank_in_vain,
         crowd=settings.rank_crowd,
         ratings=settings.rank_ratings,
         age_share=settings.rank_age,
@@ -86,6 +89,13 @@ RANK_SETTINGS: dict[str, SettingRule] = {
             _LEAST,
             1.0,
             "What a stranger's summary of a long text that is not here counts, once you trust somebody.",
+        ),
+        (
+            "rank_in_vain",
+            _OF.in_vain,
+            _LEAST,
+            1.0,
+            "What a summary counts whose text nobody around has, though they were asked for it.",
         ),
         (
             "rank_crowd",

@@ -34,6 +34,7 @@ def test_every_example_is_a_file_that_works(tmp_path: Path) -> None:
         rank_distance_3=0.8,
         rank_stranger=0.6,
         rank_claim=0.001,
+        rank_in_vain=0.5,
         rank_crowd=8.0,
         rank_ratings=0.2,
         rank_age=0.1,

@@ -18,6 +18,7 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.arrivals import ItemGone
 from pknd.items.download import Download
+from pknd.items.in_vain import AskedInVain
 from pknd.people.view import PeopleView
 from pknd.store.blocks import bytes_used, is_complete, missing_payloads
 from pknd.store.records import Held, get_row
@@ -95,6 +96,7 @@ class Fetcher:
         """Rows of records whose author describes the content wrongly: not to be tried again unasked."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._wake = asyncio.Event()
+        self.in_vain = AskedInVain(BACKGROUND_EVERY_S)
 
     def look_for_work(self) -> None:
         """New summaries came, or somebody new is connected."""
@@ -191,6 +193,7 @@ class Fetcher:
         try:
             complete = await download.run()
             if complete:
+                self.in_vain.came(record)
                 self._completed(record)
             return complete
         except BadManifest as error:
@@ -207,6 +210,7 @@ class Fetcher:
             await self._env.store.write(lambda db: let_go_of_spoiled(db, files, unless_of=view.me))
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
         tried = set(self._invalid)
+        counts = self.in_vain.begin(self._env.monotonic())
         while True:
             wanted = await self._env.store.read(partial(_short_texts, near=near, tried=frozenset(tried)))
             if not wanted:
@@ -216,8 +220,11 @@ class Fetcher:
 
             async def one(held: Held, slots: asyncio.Semaphore = slots) -> None:
                 async with slots:
+                    asked = {link.peer.author for link in self._links()} & view.distances.keys()
                     try:
-                        await self.fetch(held, _BACKGROUND_PATIENCE_S)
+                        here = await self.fetch(held, _BACKGROUND_PATIENCE_S)
+                        if counts and not here and held.rowid not in self._running:
+                            self.in_vain.note(held.rowid, held.record.author, asked)
                     except DomainError as error:
                         log.event("fetch.failed", LogLevel.WARNING, error=error.message)
 

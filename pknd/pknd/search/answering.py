@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import DeviceId
@@ -30,11 +30,13 @@ class Answering:
         links: Callable[[], Mapping[DeviceId, PeerLink]],
         may_see: Callable[[PeerLink, bytes], bool],
         text_of: TextOf,
+        in_vain: Callable[[], Collection[int]] = frozenset,
     ) -> None:
         self._env = env
         self._view = view
         self._may_see = may_see
         self._text_of = text_of
+        self._in_vain = in_vain
         self.forwarder = Forwarder(env, links=links, near=lambda: view().near)
 
     async def answer(self, link: PeerLink, ask: m.Ask) -> AsyncIterator[m.Answers]:
@@ -61,6 +63,7 @@ class Answering:
             wanted,
             limit=min(ask.limit, _ANSWER_LIMIT),
             text_of=self._text_of,
+            in_vain=self._in_vain(),
             admit=lambda held: (
                 self._may_see(link, held.scope)
                 and (held.record.author in view.distances or held.record.author == link.peer.author)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import Cid
@@ -14,7 +14,7 @@ from pknd.environment import Environment
 from pknd.people.view import PeopleView
 from pknd.search.admission import admits, taken_back
 from pknd.search.asking import Found
-from pknd.search.local import is_claim, phrase_verdict
+from pknd.search.local import is_claim, phrase_verdict, was_in_vain
 from pknd.search.ratings import Ratings
 from pknd.search.results import Findings
 from pknd.store.records import Held, get
@@ -24,11 +24,12 @@ from pknd.store.versions import PUBLIC_SCOPE
 @dataclass(frozen=True, slots=True)
 class _Match:
     """An answer that may be shown, its text score, and what goes into its rank. `claim`: a stranger's of a
-    long text; `confirmed`: what is here of it has all phrases."""
+    long text; `in_vain`: nobody around has its text; `confirmed`: what is here of it has all phrases."""
 
     held: Held
     text: float
     claim: bool
+    in_vain: bool
     confirmed: bool
     ratings: Sequence[tuple[float, int]]
 
@@ -40,10 +41,12 @@ class Incoming:
         *,
         view: Callable[[], PeopleView],
         rank_weights: Callable[[], Weights],
+        in_vain: Callable[[], Collection[int]] = frozenset,
     ) -> None:
         self._env = env
         self._view = view
         self._rank_weights = rank_weights
+        self._in_vain = in_vain
 
     async def scored(self, state: Findings, found: Sequence[Found]) -> dict[Cid, float]:
         """The scores of what a peer sent, computed here from signed records; only of what may be shown."""
@@ -71,6 +74,7 @@ class Incoming:
                 received=match.held.received,
                 now=now,
                 claimed_long=match.claim,
+                asked_in_vain=match.in_vain,
                 ratings=match.ratings,
                 weights=weights,
             )
@@ -87,6 +91,7 @@ class Incoming:
         now: int,
     ) -> dict[Cid, _Match]:
         """Those of some records that match and may be shown, whoever sends them."""
+        in_vain = self._in_vain()
         held = {cid: one for cid in records if (one := get(db, cid)) is not None}
         gone = taken_back(db, (record for cid, record in records.items() if cid not in held))
         ratings = Ratings(db, view.distances, view.weights, now)
@@ -105,7 +110,8 @@ class Incoming:
             if verdict is False:
                 continue
             claim = is_claim(db, one, view.distances)
-            found[cid] = _Match(one, text, claim, bool(verdict), ratings.of(record))
+            vain = was_in_vain(db, one, in_vain)
+            found[cid] = _Match(one, text, claim, vain, bool(verdict), ratings.of(record))
         return found
 
 

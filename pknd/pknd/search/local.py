@@ -28,6 +28,8 @@ Admit = Callable[[Held], bool]
 """Which items the asker may see, where that is not the user."""
 _EXAMINED_AT_ONCE = 64
 """Scored documents whose rows are looked at together: filters leave some out."""
+_MOST_BEHIND = 1000
+"""Matches whose text nobody has, among which better ones are looked for."""
 _MOST_TEXTS = 1000
 """Texts that are read to confirm phrases; what comes after them stays unconfirmed."""
 
@@ -60,11 +62,10 @@ def statistics_of(
     return Statistics(whole.documents, whole.mean_length, frequencies)
 
 
-def _frequency(index: IndexReader, stems: Collection[int], left_out: LeftOut | None) -> int:
+def _frequency(index: IndexReader, stems: frozenset[int], left_out: LeftOut | None) -> int:
     if left_out is None:
         return index.frequency(stems, public_only=True)
-    docs = index.public_documents(stems)
-    return len(docs) - left_out.count(docs)
+    return left_out.frequency(stems, index)
 
 
 def search(
@@ -76,17 +77,21 @@ def search(
     limit: int,
     text_of: TextOf,
     admit: Admit | None = None,
+    in_vain: Collection[int] = (),
 ) -> list[LocalHit]:
     """The best documents by text score, phrases and exclusions applied: what a peer is answered with.
 
-    `admit`: which items the asker may see; None is all.
+    `admit`: which items the asker may see; None is all. `in_vain`: documents whose text nobody around has;
+    they come behind all others.
     """
     hits: list[LocalHit] = []
+    behind: list[LocalHit] = []
     for hit in _matches(db, query, Matches(db, query, statistics), wanted, text_of, admit=admit):
-        hits.append(hit)
-        if len(hits) >= limit:
+        (behind if was_in_vain(db, hit.held, in_vain) else hits).append(hit)
+        if len(hits) >= limit or len(behind) >= _MOST_BEHIND:
             break
-    return [_with_passage(db, hit, query, statistics, text_of) for hit in hits]
+    found = [*hits, *behind][:limit]
+    return [_with_passage(db, hit, query, statistics, text_of) for hit in found]
 
 
 def local_query(
@@ -102,12 +107,13 @@ def local_query(
     shown: int | None = None,
     index: IndexReader | None = None,
     rank_weights: Weights = DEFAULT_WEIGHTS,
+    in_vain: Collection[int] = (),
 ) -> list[LocalHit]:
     """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
 
     The first `shown` (None: all) and those that equal the last of them have passages, which cost far more
     than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`),
-    `rank_weights` what each factor counts.
+    `rank_weights` what each factor counts. `in_vain`: documents whose text nobody around has.
     Exact: documents are looked at by falling text score until no later one could reach the rank of the last
     hit.
     """
@@ -115,7 +121,9 @@ def local_query(
     ratings = Ratings(db, distances, weights, wanted.now)
     best = _Best(limit, ratings, rank_weights)
     for hit in _matches(db, query, Matches(db, query, statistics, index), wanted, text_of, best=best):
-        best.enter(replace(hit, rank=_ranked(db, hit, wanted.now, distances, weights, ratings, rank_weights)))
+        vain = was_in_vain(db, hit.held, in_vain)
+        ranked = _ranked(db, hit, wanted.now, distances, weights, ratings, rank_weights, vain)
+        best.enter(replace(hit, rank=ranked))
     ordered = best.ordered()
     # Who is shown of equals is decided elsewhere.
     last = ordered[: limit if shown is None else shown][-1:]
@@ -167,6 +175,7 @@ def _ranked(
     weights: Mapping[AuthorId, float],
     ratings: Ratings,
     rank_weights: Weights,
+    asked_in_vain: bool,
 ) -> Rank:
     record = hit.held.record
     return rank(
@@ -174,6 +183,7 @@ def _ranked(
         distance=distances.get(record.author),
         weight=weights.get(record.author),
         claimed_long=is_claim(db, hit.held, distances),
+        asked_in_vain=asked_in_vain,
         kind=record.kind,
         claimed=record.time if record.dated is None else record.dated,
         received=hit.held.received,
@@ -193,6 +203,11 @@ def is_claim(db: sqlite3.Connection, held: Held, distances: Mapping[AuthorId, in
         and claims_much(record)
         and not (held.rowid and is_complete(db, held.rowid))
     )
+
+
+def was_in_vain(db: sqlite3.Connection, held: Held, in_vain: Collection[int]) -> bool:
+    """Whether nobody around has the text of an item, and it is not here."""
+    return held.rowid in in_vain and not is_complete(db, held.rowid)
 
 
 def _matches(

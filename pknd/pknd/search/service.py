@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from typing import TypeAlias
 
 from pkn_protocol.control.errors import ErrorCode
@@ -52,7 +52,7 @@ _Inbox: TypeAlias = asyncio.Queue[tuple[DeviceId, list[Found] | None, bool]]
 
 class Queries:
     """`links` are the connections there are; `holders` says who is online; `in_step` whether all summaries
-    that are wanted of a device have come."""
+    that are wanted of a device have come; `in_vain` which documents nobody around has the text of."""
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Queries:
         in_step: Callable[[DeviceId], bool],
         default_lang: Callable[[], str],
         rank_weights: Callable[[], Weights] = lambda: DEFAULT_WEIGHTS,
+        in_vain: Callable[[], Collection[int]] = frozenset,
     ) -> None:
         self._env = env
         self._view = view
@@ -71,11 +72,12 @@ class Queries:
         self._in_step = in_step
         self._default_lang = default_lang
         self._rank_weights = rank_weights
+        self._in_vain = in_vain
         self._strangers = Strangers()
         texts = Texts(env.store.files)
         self._text_of = texts.of
         self._results = Results(env, view=view, holders=holders)
-        self._incoming = Incoming(env, view=view, rank_weights=rank_weights)
+        self._incoming = Incoming(env, view=view, rank_weights=rank_weights, in_vain=in_vain)
         self._silences: dict[DeviceId, int] = {}
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
@@ -118,7 +120,7 @@ class Queries:
         )
 
     async def _local(self, request: QueryRequest) -> Findings:
-        view = self._view()
+        view, in_vain = self._view(), self._in_vain()
 
         def work(db: sqlite3.Connection) -> Findings:
             typed = TypedFilters()
@@ -156,6 +158,7 @@ class Queries:
                     weights=view.weights,
                     shown=0,
                     rank_weights=self._rank_weights(),
+                    in_vain=in_vain,
                 )
                 for hit in scored_by_texts(
                     db, hits, query, statistics, text_of=text_of, doubted=view.doubted

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkn_protocol.records.ids import AuthorId
-from pknd.search.index import Totals, collection
+from pknd.search.index import IndexReader, Totals, collection
 from pknd.store.versions import PUBLIC_SCOPE
 
+_MOST_REMEMBERED = 4096
 LEAST_NEAR = 50
 """With fewer items of people within the horizon all that is held serves: words of so few say little."""
 
@@ -26,6 +27,18 @@ class LeftOut:
 
     docs: NDArray[np.bool_]
     others: Totals
+    _frequencies: dict[frozenset[int], int] = field(default_factory=dict)
+
+    def frequency(self, stems: frozenset[int], index: IndexReader) -> int:
+        """How many of the other public documents have one of some stems. To know it all their postings are
+        read, so it is remembered as long as this is."""
+        known = self._frequencies.get(stems)
+        if known is None:
+            docs = index.public_documents(stems)
+            known = len(docs) - self.count(docs)
+            if len(self._frequencies) < _MOST_REMEMBERED:
+                self._frequencies[stems] = known
+        return known
 
     def count(self, docs: NDArray[np.uint32]) -> int:
         """How many of some documents are left out."""

@@ -16,7 +16,8 @@ DAY_MS = 86_400_000
 class Weights:
     """By distance (a stranger has None), and how much of a score age can take away at most.
 
-    `claim`: what a stranger's summary counts that claims a long text nobody here has seen. `crowd`: so many
+    `claim`: what a stranger's summary counts that claims a long text nobody here has seen; `in_vain`: what a
+    summary counts whose text nobody around has, though they were asked for it. `crowd`: so many
     people a voucher may lift to the full factor of their distance; of more, each gets a part of what lifts
     them above strangers. `ratings`: what they may add to a score or take from it, at most.
     """
@@ -25,6 +26,7 @@ class Weights:
         default_factory=lambda: {0: 1.0, 1: 1.0, 2: 0.9, 3: 0.8, None: 0.6}
     )
     claim: float = 0.001
+    in_vain: float = 0.5
     crowd: float = 8.0
     ratings: float = 0.2
     age_share: float = 0.1
@@ -80,17 +82,21 @@ def rank(
     now: int,
     weight: float | None = None,
     claimed_long: bool = False,
+    asked_in_vain: bool = False,
     ratings: Iterable[tuple[float, int]] = (),
     weights: Weights = DEFAULT_WEIGHTS,
 ) -> Rank:
     """The rank of a hit; times in ms. Age counts from the earlier of claimed and first-seen time, and not at
     all for pages and files. `weight` is the author's in the graph (`trust.graph.weights`), where it is known.
     `claimed_long`: the reader trusts somebody, and a stranger's summary claims a long text that is not here.
+    `asked_in_vain`: people around were asked for the text, and none has it.
     `ratings`: the weight of each person whose rating of the item counts, and the value, 1 to 5.
     """
     by_distance = weights.distance.get(distance, weights.distance[None])
     crowd = _crowd(by_distance, distance, weight, weights)
-    claim = weights.claim if claimed_long and distance is None else 1.0
+    claim = weights.in_vain if asked_in_vain else 1.0
+    if claimed_long and distance is None:
+        claim = weights.claim
     rated = _rated(ratings, weights)
     if kind in _AGELESS:
         return Rank(text, by_distance, crowd, 1.0, claim, rated)

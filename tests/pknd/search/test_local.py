@@ -249,3 +249,27 @@ def test_a_peer_gets_the_best_by_text_of_what_it_may_see(
 
     assert ask(None) == ["Wing", "Wing of a swift"]
     assert ask(bruno.author) == ["Wing of a swift"]
+
+
+def test_what_nobody_around_has_the_text_of_counts_half_and_is_answered_last(
+    db: sqlite3.Connection, anna: Person, bruno: Person
+) -> None:
+    vain = ingest(db, written(bruno, "Wing", "wing wing wing"), now=NOW).rowid
+    ingest(db, anna.note("Wing of a swift in flight"), now=NOW)
+    query = parse_query("wing", {"en"})
+    statistics = replace(statistics_of(db, query), documents=1000)
+
+    def both(in_vain: set[int]) -> tuple[list[LocalHit], list[str]]:
+        asked = db, query, statistics, Filter(now=NOW)
+        own = local_query(*asked, limit=10, text_of=texts({}), distances={}, in_vain=in_vain)
+        return own, titles(search(*asked, limit=10, text_of=texts({}), in_vain=in_vain))
+
+    before, answered = both(set())
+    assert titles(before) == answered == ["Wing", "Wing of a swift in flight"]
+    after, answered = both({vain})
+    assert answered == ["Wing of a swift in flight", "Wing"]
+    factors = {hit.held.rowid: hit.rank.explained()["claim"] for hit in after}
+    assert factors[vain] == 0.5 and set(factors.values()) == {0.5, 1.0}
+    # One answer is one that can be shown.
+    [one] = search(db, query, statistics, Filter(now=NOW), limit=1, text_of=texts({}), in_vain={vain})
+    assert titles([one]) == ["Wing of a swift in flight"]

@@ -1,0 +1,37 @@
+"""Figures without the summaries of strangers."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from pkn_protocol.search.query import parse_query
+from pknd.search import recent
+from pknd.search.index import IndexReader
+from pknd.search.local import statistics_of
+from pknd.search.strangers import LEAST_NEAR, Strangers
+from pknd.store.ingest import ingest
+from tests.pknd.store.people import NOW, Person
+
+
+def test_how_many_have_a_word_is_counted_once_until_something_changes(
+    db: sqlite3.Connection, anna: Person, bruno: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent, "MOST_POSTINGS", 1)
+    anna.join(db)
+    bruno.join(db)
+    for number in range(LEAST_NEAR):
+        ingest(db, anna.note("Drag", time=NOW + number), now=NOW)
+        ingest(db, bruno.note("Drag and lift", time=NOW + number), now=NOW)
+    strangers, near, query = Strangers(), frozenset({anna.author}), parse_query("drag lift", {"en"})
+
+    def counted() -> tuple[tuple[int, ...], int]:
+        index = IndexReader(db)
+        figures = statistics_of(db, query, index, strangers.left_out(db, near))
+        return figures.frequencies, index.read
+
+    assert counted() == ((LEAST_NEAR, 0), 3 * LEAST_NEAR)
+    assert counted() == ((LEAST_NEAR, 0), 0)
+    ingest(db, anna.note("Lift", time=NOW + LEAST_NEAR), now=NOW)
+    assert counted()[0] == (LEAST_NEAR, 1)
