@@ -30,7 +30,8 @@ from bench.report import Figure
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
-from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Budget, Candidate, Effect, FanOut, Finished
+from pkn_protocol.search.budget import Budget
+from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Candidate, Effect, FanOut, Finished
 from pkn_protocol.search.query import Query, parse_query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS
 from pkn_protocol.search.scoring import Statistics

@@ -11,7 +11,7 @@ from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.control.query import Hit, QueryRequest, Scope
 from pkn_protocol.records.ids import did_key, parse_cid
 from pkn_protocol.records.model import Comment, Rating
-from tests.e2e.harness import Node, running, wait_for
+from tests.e2e.harness import Node, running, trust_each_other, wait_for
 from tests.e2e.inside import Inside
 from tests.e2e.liar import Liar
 from tests.e2e.test_dishonest import linked, taken
@@ -118,6 +118,21 @@ async def test_a_phrase_that_only_a_text_could_show_is_marked_until_a_holder_ans
         assert await confirmed('"boundary layer"', Scope.LOCAL) == [("Flow", False)]
         assert await confirmed('"boundary layer"', Scope.EVERYONE) == [("Flow", True)]
         assert await confirmed("boundary layer", Scope.LOCAL) == [("Flow", True)]
+
+
+def test_a_holder_that_has_much_to_read_is_waited_for_to_confirm_a_phrase(tmp_path: Path) -> None:
+    ann, ben, cal = (Node(name, tmp_path) for name in ("Ann", "Ben", "Cal"))
+    with running(ann, ben, cal):
+        # More than is fetched unasked.
+        much = "Filler and more filler. " * 12_000
+        ben.publish(f"# Tunnels\n\n{much}\nA laminar boundary layer.", "--to", "public")
+        for other in (ben, cal):
+            ann.connect(other)
+        trust_each_other(ann, ben, cal)
+        wait_for("the summary", lambda: ann.titles("laminar", "--local") == ["Tunnels"])
+        phrase = '"laminar boundary layer"'
+        assert [hit["confirmed"] for hit in ann.query(phrase, "--local")] == [False]
+        assert [hit["confirmed"] for hit in ann.query(phrase)] == [True]
 
 
 def test_filters_alone_are_answered_with_the_command_that_lists(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pkn_protocol.records.cbor import BadEncoding
 from pkn_protocol.records.codec import RecordError, decode_record, verify_record
 from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.records.model import Device, Item, Record
-from pkn_protocol.search.fanout import MOST_PARTS, Budget
+from pkn_protocol.search.budget import Budget
+from pkn_protocol.search.fanout import MOST_PARTS
 from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.query import Query, Term
 from pkn_protocol.search.scoring import Statistics

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.search.budget import Budget, SeenQueries
 from pkn_protocol.search.documents import text_score
-from pkn_protocol.search.fanout import FORWARDED_MS, Budget, SeenQueries
+from pkn_protocol.search.fanout import FORWARDED_MS
 from pknd.environment import Environment
 from pknd.search.admission import taken_back
 from pknd.search.asking import Found, ask_peer, query_of, seen_hash

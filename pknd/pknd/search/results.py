@@ -62,6 +62,11 @@ class Findings:
         if passage is not None and self.passages.get(held.record.id) is None:
             self.passages[held.record.id] = passage
 
+    def unconfirmed(self, most: int) -> list[Cid]:
+        """Of so many of the best those of which not all phrases were seen."""
+        best = sorted(self.ranks, key=lambda cid: (-self.ranks[cid].score, cid))[:most]
+        return [cid for cid in best if cid not in self.confirmed]
+
     def groups(self, view: PeopleView, request: QueryRequest) -> list[Group]:
         """What is shown, best first: each text once, or each match where that was asked for."""
         held = {cid for cid, one in self.held.items() if one.rowid}

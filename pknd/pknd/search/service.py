@@ -11,9 +11,9 @@ from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, DeviceId
+from pkn_protocol.search.budget import Budget
 from pkn_protocol.search.fanout import (
     AskPeer,
-    Budget,
     Candidate,
     FanOut,
     Finished,
@@ -85,7 +85,7 @@ class Queries:
         began = self._env.monotonic()
         state = await self._local(request)
         fan = FanOut(request.limit, {cid: r.score for cid, r in state.ranks.items()})
-        candidates = [] if request.scope is Scope.LOCAL else self._candidates(state, request.scope)
+        candidates = [] if request.scope is Scope.LOCAL else self._candidates(state, request)
         complete = True
         query_id = self._env.random_bytes(16)
         inbox: _Inbox = asyncio.Queue(_ANSWERS_WAITING)
@@ -172,8 +172,10 @@ class Queries:
 
         return await self._env.store.read(work)
 
-    def _candidates(self, state: Findings, scope: Scope) -> list[Candidate]:
-        view = self._view()
+    def _candidates(self, state: Findings, request: QueryRequest) -> list[Candidate]:
+        view, scope = self._view(), request.scope
+        # Their authors have the texts that are not here.
+        confirming = {state.held[cid].record.author for cid in state.unconfirmed(request.limit)}
         promise: dict[AuthorId, float] = {}
         for cid, ranked in state.ranks.items():
             author = state.held[cid].record.author
@@ -192,6 +194,7 @@ class Queries:
                     unknown=author not in view.distances or not self._in_step(device),
                     rtt_ms=link.rtt_ms,
                     silences=self._silences.get(device, 0),
+                    confirms=author in confirming,
                 )
             )
         return found
@@ -250,6 +253,8 @@ class Queries:
             return [*fan.failed(device, now)]
         self._silences.pop(device, None)
         scores = await self._incoming.scored(state, found)
+        if not state.unconfirmed(request.limit):
+            fan.confirm()
         return [*fan.answered(device, scores, now, more=more)]
 
     async def _result(

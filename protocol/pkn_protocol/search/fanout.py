@@ -12,11 +12,8 @@ from enum import Enum, auto
 from typing import TypeAlias
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.search.budget import Budget
 
-MOST_NODES = 32
-MOST_BYTES = 64 * 1024
-MOST_HOPS = 2
-"""The whole budget of a query, whoever forwards it."""
 AT_ONCE = 8
 """Peers that are asked in parallel; one that is overdue makes room for another."""
 LEAST_PATIENCE_MS = 25.0
@@ -24,6 +21,8 @@ LEAST_PATIENCE_MS = 25.0
 UNKNOWN_RTT_MS = 60.0
 NOBODY_YET_MS = 1000.0
 """While nobody has answered, the first answer that could change the top is waited for so long."""
+CONFIRMING_MS = 1000.0
+"""How long a peer is waited for that can say whether a text has the phrases: it reads all of it."""
 FORWARDED_MS = 250.0
 """How long a peer that has answered in part may take to bring the answers of others."""
 MOST_PARTS = 2
@@ -42,25 +41,6 @@ _MOST_SETTLED = 4
 """Where answers keep changing the top, so many in a row must not before nobody more is asked."""
 _LEFT_OVER = 1
 """Nodes beyond itself for each peer, of what others have left over; more would bring little more."""
-_MOST_SEEN = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a query may still cost: nodes that answer, bytes of answers, hops to go."""
-
-    nodes: int = MOST_NODES
-    bytes: int = MOST_BYTES
-    hops: int = MOST_HOPS
-
-    def divided(self, parts: int) -> Budget:
-        """What each of `parts` peers may spend: one node is the peer itself, one hop the way to it."""
-        each = max(1, parts)
-        return Budget(max(0, self.nodes // each - 1), self.bytes // each, max(0, self.hops - 1))
-
-    def capped(self) -> Budget:
-        """No more than a whole query may cost, whatever a peer's message says."""
-        return Budget(min(self.nodes, MOST_NODES), min(self.bytes, MOST_BYTES), min(self.hops, MOST_HOPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +49,7 @@ class Candidate:
 
     `promise`: the sum of local scores of documents that it probably holds; `unknown`: it may hold things
     whose summaries are not here; `rtt_ms` None: not measured yet; `silences`: queries that it left unanswered
-    lately, one after the other.
+    lately, one after the other; `confirms`: it probably has texts without which phrases are not confirmed.
     """
 
     device: DeviceId
@@ -79,6 +59,7 @@ class Candidate:
     unknown: bool
     rtt_ms: float | None
     silences: int = 0
+    confirms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +120,7 @@ class FanOut:
     """Of each answer the time, and the round trip to its sender."""
     _unchanged: int = 0
     _changes: int = 0
+    _confirmed: bool = False
     _parts: int = 1
     _nodes: int = 0
     """Of the budget so many are left."""
@@ -181,6 +163,10 @@ class FanOut:
             self._unchanged += 1
         effects: list[Effect] = [TopChanged()] if changed else []
         return effects + self._go_on(now)
+
+    def confirm(self) -> None:
+        """All phrases of the first were seen: nobody is waited for on that account any more."""
+        self._confirmed = True
 
     def failed(self, device: DeviceId, now: float) -> list[Effect]:
         """A peer cannot answer: it left, or refused. Another may be asked in its place."""
@@ -270,6 +256,8 @@ class FanOut:
 
     def _may_be_worth_it(self, candidate: Candidate) -> bool:
         """Whether somebody may still change the top, now that answers no longer do."""
+        if self._may_confirm(candidate):
+            return True
         if candidate.distance is None:
             # Strangers answer with their own things alone, whatever others have said.
             return candidate.unknown
@@ -287,8 +275,11 @@ class FanOut:
         return self._unchanged >= _SETTLED_ANSWERS or not any(map(self._may_surprise, waited_for))
 
     def _is_complete(self) -> bool:
-        missing = (asked for asked in self._asked.values() if asked.state is not _State.ANSWERED)
-        return not any(map(self._may_surprise, missing))
+        missing = [asked for asked in self._asked.values() if asked.state is not _State.ANSWERED]
+        return not any(self._may_surprise(asked) or self._may_confirm(asked.candidate) for asked in missing)
+
+    def _may_confirm(self, candidate: Candidate) -> bool:
+        return candidate.confirms and not self._confirmed
 
     def _may_surprise(self, asked: _Asked) -> bool:
         # An answer that changed the top shows that not all summaries have arrived.
@@ -306,6 +297,8 @@ class FanOut:
             patience = max(LEAST_PATIENCE_MS, _SLOWEST_FACTOR * self._explained(peer, _NEWS_TRIPS))
         else:
             patience = max(LEAST_PATIENCE_MS, self._explained(peer, 1.0))
+        if self._may_confirm(peer) and not peer.silences:
+            patience = max(patience, CONFIRMING_MS)
         return max(asked.since + patience, asked.more_until)
 
     def _explained(self, peer: Candidate, trips: float) -> float:
@@ -338,20 +331,3 @@ def _order(candidate: Candidate) -> tuple[int, float, bool, int, float, bytes]:
         candidate.rtt_ms or 0.0,
         candidate.device,
     )
-
-
-class SeenQueries:
-    """The ids of queries that were answered lately; a query that comes round again is not answered twice."""
-
-    def __init__(self, most: int = _MOST_SEEN) -> None:
-        self._most = most
-        self._seen: dict[bytes, None] = {}
-
-    def is_new(self, query_id: bytes) -> bool:
-        """Whether the id was not seen before; remembers it."""
-        if query_id in self._seen:
-            return False
-        self._seen[query_id] = None
-        while len(self._seen) > self._most:
-            del self._seen[next(iter(self._seen))]
-        return True

@@ -11,17 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
+from pkn_protocol.search.budget import MOST_NODES, Budget, SeenQueries
 from pkn_protocol.search.fanout import (
     AT_ONCE,
+    CONFIRMING_MS,
     LEAST_PATIENCE_MS,
-    MOST_NODES,
     AskPeer,
-    Budget,
     Candidate,
     Effect,
     FanOut,
     Finished,
-    SeenQueries,
     TopChanged,
 )
 
@@ -45,9 +44,10 @@ def peer(
     rtt_ms: float | None = 1.0,
     distance: int | None = 1,
     silences: int = 0,
+    confirms: bool = False,
 ) -> Candidate:
     author = AuthorId(number.to_bytes(32, "little"))
-    return Candidate(device(number), author, distance, promise, unknown, rtt_ms, silences)
+    return Candidate(device(number), author, distance, promise, unknown, rtt_ms, silences, confirms)
 
 
 @dataclass
@@ -161,6 +161,26 @@ def test_silent_peers_hold_a_quick_query_for_the_least_patience_alone() -> None:
     peers = [peer(number, promise=1.0) for number in range(8)]
     outcome = play(FanOut(10, {cid(1): 1.0}), peers, {device(number): 3.0 for number in range(3)})
     assert (outcome.took_ms, outcome.complete) == (LEAST_PATIENCE_MS, True)
+
+
+def test_who_can_confirm_a_phrase_is_waited_for_until_it_is_confirmed() -> None:
+    scores = {cid(number): 1.0 for number in range(10)}
+    peers = [peer(number, promise=10.0 - number, confirms=number == 4) for number in range(8)]
+    delays = {device(number): 400.0 if number == 4 else 3.0 for number in range(8)}
+    outcome = play(FanOut(10, dict(scores)), peers, delays)
+    assert (outcome.took_ms, outcome.complete) == (400.0, True)
+    # Silent, it holds the query for a second, and for nothing where it was silent before.
+    delays.pop(device(4))
+    outcome = play(FanOut(10, dict(scores)), peers, delays)
+    assert (outcome.took_ms, outcome.complete) == (CONFIRMING_MS, False)
+    peers[4] = peer(4, confirms=True, silences=1)
+    assert play(FanOut(10, dict(scores)), peers, delays).took_ms < LEAST_PATIENCE_MS
+    # Another has confirmed it.
+    fan = FanOut(10, dict(scores))
+    fan.start([peer(1, confirms=True), peer(2)], 0.0)
+    fan.confirm()
+    fan.answered(device(2), {}, 3.0)
+    assert fan.tick(LEAST_PATIENCE_MS) == [Finished(complete=True)]
 
 
 def test_peers_that_were_silent_before_are_not_waited_for() -> None:
