@@ -190,7 +190,9 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     known = {cid: scores[cid] for cid in best_of(own, world.holds[asker], 4 * TOP)}
     # Others know the asker's figures roughly, and cut their answers by them.
     told = world.scores(query, statistics.as_told())
-    ranked = sorted(told, key=lambda cid: (cid in world.in_vain, -told[cid], cid))
+    for cid in world.in_vain & told.keys():
+        told[cid] *= DEFAULT_WEIGHTS.in_vain
+    ranked = sorted(told, key=lambda cid: (-told[cid], cid))
     links = {device_of(peer): peer for peer in world.neighbours[asker]}
     asking = _Asking(
         world, asker, query, statistics.as_told(), ranked, chance, {asker, *world.neighbours[asker]}

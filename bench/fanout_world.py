@@ -127,7 +127,7 @@ class World:
 
     def statistics(self, query: Query, peer: int) -> Statistics:
         """As `pknd.search.local.statistics_of`, of what one peer holds."""
-        held = self.holds[peer]
+        held = self.holds[peer] - self.in_vain
         frequencies = tuple(
             len({cid for stem in term.stems for cid in self.having.get(stem, ())} & held)
             for term in query.terms

@@ -211,6 +211,14 @@ class Fetcher:
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
         tried = set(self._invalid)
         counts = self.in_vain.begin(self._env.monotonic())
+        try:
+            await self._fetch_short_texts(view, near, tried, counts=counts)
+        finally:
+            self.in_vain.end()
+
+    async def _fetch_short_texts(
+        self, view: PeopleView, near: set[bytes], tried: set[int], *, counts: bool
+    ) -> None:
         while True:
             wanted = await self._env.store.read(partial(_short_texts, near=near, tried=frozenset(tried)))
             if not wanted:

@@ -40,12 +40,15 @@ class AskedInVain:
             return
         self._rounds[record] = self._rounds.get(record, 0) + 1
         while len(self._rounds) > MOST_NOTED:
-            gone, _ = self._rounds.popitem(last=False)
-            self.records -= {gone}
-        if self._rounds.get(record, 0) >= ROUNDS and record not in self.records:
-            self.records |= {record}
+            self._rounds.popitem(last=False)
+
+    def end(self) -> None:
+        """A round has ended."""
+        records = frozenset(record for record, rounds in self._rounds.items() if rounds >= ROUNDS)
+        if records != self.records:
+            self.records = records
 
     def came(self, record: int) -> None:
         """The text is here."""
-        if self._rounds.pop(record, None) is not None:
+        if self._rounds.pop(record, None) is not None and record in self.records:
             self.records -= {record}

@@ -82,16 +82,18 @@ def search(
     """The best documents by text score, phrases and exclusions applied: what a peer is answered with.
 
     `admit`: which items the asker may see; None is all. `in_vain`: documents whose text nobody around has;
-    they come behind all others.
+    they are put where half their score would.
     """
     hits: list[LocalHit] = []
-    behind: list[LocalHit] = []
+    behind = 0
     for hit in _matches(db, query, Matches(db, query, statistics), wanted, text_of, admit=admit):
-        (behind if was_in_vain(db, hit.held, in_vain) else hits).append(hit)
-        if len(hits) >= limit or len(behind) >= _MOST_BEHIND:
+        vain = was_in_vain(db, hit.held, in_vain)
+        hits.append(replace(hit, rank=replace(hit.rank, claim=DEFAULT_WEIGHTS.in_vain)) if vain else hit)
+        behind += vain
+        if len(hits) - behind >= limit or behind >= _MOST_BEHIND:
             break
-    found = [*hits, *behind][:limit]
-    return [_with_passage(db, hit, query, statistics, text_of) for hit in found]
+    hits.sort(key=lambda hit: -hit.rank.score)
+    return [_with_passage(db, hit, query, statistics, text_of) for hit in hits[:limit]]
 
 
 def local_query(

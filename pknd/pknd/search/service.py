@@ -139,7 +139,9 @@ class Queries:
                 ) from error
             wanted = wanted_by(db, view, request, typed, self._env.now())
             index = IndexReader(db)
-            statistics = statistics_of(db, query, index, self._strangers.left_out(db, view.distances))
+            statistics = statistics_of(
+                db, query, index, self._strangers.left_out(db, view.distances, in_vain)
+            )
             limit = request.limit * _MORE_THAN_SHOWN
             # What is read for the score is shown too.
             text_of = once_read(self._text_of)

@@ -1,19 +1,22 @@
 """Whose summaries the figures of scores are taken from: those of people within the horizon (SPEC, Search).
 
-A stranger could make every word look frequent otherwise, and so change how others' items are ranked.
+A stranger could make every word look frequent otherwise, and so change how others' items are ranked; and so
+could somebody nearer with summaries of texts that nobody ever sees.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pkn_protocol.records.ids import AuthorId
 from pknd.search.index import IndexReader, Totals, collection
+from pknd.store.rows import select_in
 from pknd.store.versions import PUBLIC_SCOPE
 
 _MOST_REMEMBERED = 4096
@@ -49,36 +52,43 @@ class Strangers:
     """Remembers what was found until people or the public documents change; readers may share it."""
 
     def __init__(self) -> None:
-        self._known: tuple[Collection[AuthorId], Totals, LeftOut | None] | None = None
+        self._known: tuple[Collection[AuthorId], Collection[int], Totals, LeftOut | None] | None = None
 
-    def left_out(self, db: sqlite3.Connection, near: Collection[AuthorId]) -> LeftOut | None:
-        """The public documents of strangers; None where there are none, or too few of others."""
+    def left_out(
+        self, db: sqlite3.Connection, near: Collection[AuthorId], in_vain: Collection[int] = frozenset()
+    ) -> LeftOut | None:
+        """The public documents of strangers, and those whose text nobody around has (`in_vain`); None where
+        there are none, or too few others."""
         totals, known = collection(db, public_only=True), self._known
-        if known is not None and known[0] is near and known[1] == totals:
-            return known[2]
-        found = _left_out(db, near, totals)
-        self._known = near, totals, found
+        if known is not None and known[0] is near and known[1] is in_vain and known[2] == totals:
+            return known[3]
+        found = _left_out(db, near, in_vain, totals)
+        self._known = near, in_vain, totals, found
         return found
 
 
-def _left_out(db: sqlite3.Connection, near: Collection[AuthorId], totals: Totals) -> LeftOut | None:
+def _left_out(
+    db: sqlite3.Connection, near: Collection[AuthorId], in_vain: Collection[int], totals: Totals
+) -> LeftOut | None:
     authors = {
         AuthorId(author)
         for (author,) in db.execute("SELECT DISTINCT author FROM period_sum WHERE scope = ?", (PUBLIC_SCOPE,))
     }
-    rows = [
-        row
+    lengths: dict[int, int] = {
+        doc: length
         for author in sorted(authors - set(near))
-        for row in db.execute(
+        for doc, length in db.execute(
             "SELECT document.doc, document.length FROM record JOIN document ON document.doc = record.rowid"
             " WHERE record.author = ? AND document.public",
             (author,),
         )
-    ]
-    documents = totals.documents - len(rows)
-    if not rows or documents < LEAST_NEAR:
+    }
+    unseen = select_in(db, "SELECT doc, length FROM document WHERE public AND doc IN", list(in_vain))
+    lengths.update(cast(Iterator[tuple[int, int]], unseen))
+    documents = totals.documents - len(lengths)
+    if not lengths or documents < LEAST_NEAR:
         return None
-    length = round(totals.mean_length * totals.documents) - sum(length for _, length in rows)
-    table = np.zeros(max(doc for doc, _ in rows) + 1, np.bool_)
-    table[[doc for doc, _ in rows]] = True
+    length = round(totals.mean_length * totals.documents) - sum(lengths.values())
+    table = np.zeros(max(lengths) + 1, np.bool_)
+    table[list(lengths)] = True
     return LeftOut(table, Totals(documents, length / documents))

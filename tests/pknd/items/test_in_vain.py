@@ -16,6 +16,7 @@ def test_an_author_who_is_here_and_does_not_serve_is_enough() -> None:
         assert 7 not in asked.records
         assert asked.begin(100.0 + 60.0 * number)
         asked.note(7, AUTHOR, {AUTHOR})
+        asked.end()
     assert asked.records == {7}
     asked.came(7)
     assert asked.records == frozenset()
@@ -25,9 +26,11 @@ def test_while_an_author_is_away_many_have_to_be_asked() -> None:
     asked = AskedInVain(60.0)
     for _ in range(ROUNDS):
         asked.note(7, AUTHOR, OTHERS[1:])
+    asked.end()
     assert asked.records == frozenset()
     for _ in range(ROUNDS):
         asked.note(7, AUTHOR, OTHERS)
+    asked.end()
     assert asked.records == {7}
 
 
@@ -42,4 +45,5 @@ def test_what_is_noted_is_bounded() -> None:
         asked.note(record, AUTHOR, {AUTHOR})
     for _ in range(ROUNDS):
         asked.note(0, AUTHOR, {AUTHOR})
+    asked.end()
     assert asked.records == {0}

@@ -35,3 +35,24 @@ def test_how_many_have_a_word_is_counted_once_until_something_changes(
     assert counted() == ((LEAST_NEAR, 0), 0)
     ingest(db, anna.note("Lift", time=NOW + LEAST_NEAR), now=NOW)
     assert counted()[0] == (LEAST_NEAR, 1)
+
+
+def test_what_nobody_around_has_the_text_of_has_no_part_in_figures(
+    db: sqlite3.Connection, anna: Person, bruno: Person
+) -> None:
+    for person in (anna, bruno):
+        person.join(db)
+    for number in range(LEAST_NEAR):
+        ingest(db, anna.note("Drag", time=NOW + number), now=NOW)
+    lies = frozenset(
+        ingest(db, bruno.note("Drag of a wing", time=NOW + number), now=NOW).rowid for number in range(9)
+    )
+    strangers, near, query = Strangers(), frozenset({anna.author, bruno.author}), parse_query("drag", {"en"})
+
+    def counted(in_vain: frozenset[int]) -> tuple[int, float, tuple[int, ...]]:
+        figures = statistics_of(db, query, left_out=strangers.left_out(db, near, in_vain))
+        return figures.documents, figures.mean_length, figures.frequencies
+
+    assert counted(frozenset())[::2] == (LEAST_NEAR + 9, (LEAST_NEAR + 9,))
+    assert counted(lies) == (LEAST_NEAR, 1.0, (LEAST_NEAR,))
+    assert counted(frozenset())[::2] == (LEAST_NEAR + 9, (LEAST_NEAR + 9,))
