@@ -20,7 +20,7 @@ from pknd.search.postings import Terms
 from pknd.search.scores import Matches
 from pknd.store.database import open_database
 
-DOCUMENTS = 120_000
+DOCUMENTS = 100_000
 EVERYWHERE, OFTEN, RARE, RARER = 11, 12, 13, 14
 """Stems: in every document, in every third, in every 600th, and in every 1,000th."""
 TOP = 10
