@@ -10,7 +10,13 @@ from aiohttp import web
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
-from pkn_protocol.channel.handshake import Local, PeerAuthenticated, ServerHandshake
+from pkn_protocol.channel.handshake import (
+    GREATEST_VERSION,
+    LEAST_VERSION,
+    Local,
+    PeerAuthenticated,
+    ServerHandshake,
+)
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.signing import Ed25519Key
@@ -73,7 +79,7 @@ class Network:
         random_bytes: Callable[[int], bytes],
         clock: Callable[[], float],
         handlers: Handlers,
-        versions: tuple[int, int] = (1, 1),
+        versions: tuple[int, int] = (LEAST_VERSION, GREATEST_VERSION),
         handshake_seconds: float | None = None,
         limits: Limits | None = None,
     ) -> None:

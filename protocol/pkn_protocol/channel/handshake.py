@@ -26,7 +26,7 @@ from pkn_protocol.records.model import Device, Record
 from pkn_protocol.records.signing import Ed25519Key, is_valid_public_key, verify
 
 LEAST_VERSION = 1
-GREATEST_VERSION = 1
+GREATEST_VERSION = 2
 _DOMAIN = b"pkn channel v1\n"
 CLIENT = b"client"
 SERVER = b"server"

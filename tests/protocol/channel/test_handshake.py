@@ -96,12 +96,12 @@ def test_the_greatest_common_version_is_spoken(
 
 
 def test_without_a_common_version_the_reason_names_both_ranges() -> None:
-    later = replace(ANN, least_version=2, greatest_version=3)
+    later = replace(ANN, least_version=3, greatest_version=4)
     with pytest.raises(ChannelError) as error:
         server().receive(client(later).start())
     assert error.value.code is CloseCode.NO_COMMON_VERSION
-    assert "1 to 1" in error.value.reason
-    assert "2 to 3" in error.value.reason
+    assert "1 to 2" in error.value.reason
+    assert "3 to 4" in error.value.reason
 
 
 def test_one_cannot_connect_to_oneself() -> None:
