@@ -66,6 +66,11 @@ class Overlay:
             retry = self._later(REFUSED_S) if refused else self._retry_at(node, other)
             self._do(node, view.disconnected(other, self._now(), retry))
 
+    def unanswered(self) -> set[tuple[int, int]]:
+        """Who waits for the outcome of a call to whom, though none is under way."""
+        dialled = {(node, other) for node, view in self._views.items() for other in view.dialling}
+        return {(node, other) for node, other in dialled if frozenset((node, other)) not in self._calls}
+
     def _candidate(self, node: int, other: int) -> Candidate[int]:
         caller, author = self._world.nodes[node], self._world.authors[other].author
         distance = caller.distances.get(author)
@@ -95,8 +100,7 @@ class Overlay:
         world = self._world
         called = world.nodes[other]
         pair = frozenset((node, other))
-        full = len(called.links) >= self._limits.most
-        if pair in self._calls or not called.up or full or other in world.nodes[node].by_node:
+        if pair in self._calls or not called.up or other in world.nodes[node].by_node:
             self._failed(node, other)
             return
         connection = world.network.connect(node, other)
@@ -106,13 +110,14 @@ class Overlay:
         self._calls.add(pair)
         world.events.after(HANDSHAKE_DELAYS * connection.delay, self._answered, connection, pair)
 
-    def _failed(self, node: int, other: int) -> None:
+    def _failed(self, node: int, other: int, *, refused: bool = False) -> None:
         # Not at once: the view is in the middle of its choice.
-        self._world.events.after(0.0, self._say_failed, node, other, self._views[node])
+        self._world.events.after(0.0, self._say_failed, node, other, self._views[node], refused)
 
-    def _say_failed(self, node: int, other: int, view: ActiveView[int]) -> None:
+    def _say_failed(self, node: int, other: int, view: ActiveView[int], refused: bool) -> None:
         if self._views.get(node) is view and other not in self._world.nodes[node].by_node:
-            self._do(node, view.failed(other, self._now(), self._retry_at(node, other)))
+            retry = self._later(REFUSED_S) if refused else self._retry_at(node, other)
+            self._do(node, view.failed(other, self._now(), retry))
 
     def _answered(self, connection: Connection, pair: frozenset[int]) -> None:
         world = self._world
@@ -135,6 +140,9 @@ class Overlay:
                 if connection.open:
                     self._do(node, self._views[node].connected(other, self._now()))
                     world.events.after(LEARN_AFTER_MS, self._learn, node, other, connection)
+        if called not in world.nodes[caller].by_node and world.nodes[caller].up:
+            # Sent away before it heard the welcome.
+            self._failed(caller, called, refused=True)
 
     def _learn(self, node: int, other: int, connection: Connection) -> None:
         """The other side has told its want: it brings the authors that both want."""

@@ -53,6 +53,16 @@ def test_two_hundred_nodes_end_with_exactly_what_their_horizon_and_quotas_admit(
     assert report["network"]["attempts_lost"] > 1000
 
 
+def test_whoever_is_called_and_has_no_place_left_is_called_again() -> None:
+    """A node that waited for ever for such a call's outcome exchanged no neighbour any more."""
+    crowded = Simulation(
+        Settings(nodes=40, seed=SEED, neighbours=2, minutes=2, before=2, live=1, settle_minutes=10)
+    )
+    report = crowded.run()
+    assert report["right"], f"seed {SEED}\n{json.dumps(report['wrong'], indent=1)}"
+    assert crowded.overlay.unanswered() == set()
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_two_thousand_nodes_do_so_too() -> None:

@@ -60,6 +60,11 @@ class ActiveView(Generic[Key]):
     def neighbours(self) -> tuple[Key, ...]:
         return tuple(self._hood.neighbours)
 
+    @property
+    def dialling(self) -> tuple[Key, ...]:
+        """Who was to be dialled, and of whom nothing was heard since."""
+        return tuple(key for key, state in self._states.items() if state.dialling)
+
     def candidate(self, candidate: Candidate[Key], now: float) -> ViewEffects[Key]:
         """Somebody can be dialled, or is another than before."""
         return self.candidates((candidate,), now)
