@@ -42,6 +42,10 @@ from pknd.sync.link import LinkClosed
 _TOKEN_BYTES = 32
 
 
+async def _not_held(device: DeviceId) -> bytes | None:
+    return None
+
+
 def _not_remembered(peer: PeerAuthenticated, end: LinkEnd) -> None:
     return
 
@@ -64,6 +68,8 @@ class Handlers:
     ended: Callable[[Link], None]
     is_near: Callable[[AuthorId], bool]
     violated: Callable[[PeerAuthenticated, LinkEnd], None] = _not_remembered
+    device_block: Callable[[DeviceId], Awaitable[bytes | None]] = _not_held
+    """The `device` record of a device, if it is held."""
 
 
 class Network:
@@ -155,7 +161,13 @@ class Network:
             raise ChannelError(CloseCode.GOING_AWAY, "not running")
         token = self._random_bytes(_TOKEN_BYTES)
         dialled = await self._running.dialling.dial(
-            host, port, local=self._local, token=token, expected=expected, check=self._check_welcome
+            host,
+            port,
+            local=self._local,
+            token=token,
+            expected=expected,
+            known=self._handlers.device_block,
+            check=self._check_welcome,
         )
         link = self._link(
             dialled.socket, dialled.peer, dialled.address, outbound=True, remote=(host, port), token=token

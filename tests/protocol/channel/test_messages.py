@@ -18,7 +18,9 @@ HASH = b"h" * 8
 HANDSHAKE: list[m.Message] = [
     m.Hello(1, 2, DeviceId(KEY), AuthorId(KEY), b"n" * 32, "pkn/1", b"c" * 32, 7867),
     m.Proof(b"s" * 64, b"record", b"t" * 32),
+    m.Proof(b"s" * 64, b"record", b"t" * 32, knows=True),
     m.Welcome(b"s" * 64, b"record", b"t" * 32),
+    m.Welcome(b"s" * 64, b"", b"t" * 32),
 ]
 OPEN: list[m.Message] = [
     m.Ping(),
