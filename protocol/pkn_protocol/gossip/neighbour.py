@@ -64,7 +64,8 @@ class Neighbour:
     bit: int
     speaks: bool
     branch: Branch
-    queue: dict[Name, None] = field(default_factory=dict)
+    queue: dict[Name, int] = field(default_factory=dict)
+    """By record, when it is to be told."""
     flush_at: int | None = None
     settled_at: int | None = None
     """Until then ids go at once, since the tree grows along them; None while none went."""
