@@ -16,7 +16,7 @@ from typing import Any
 
 from pkn_protocol.records.ids import AuthorId
 from pkn_protocol.records.model import Record
-from pkn_protocol.sync.comparing import MOST_BETWEEN_MS
+from pkn_protocol.sync.comparing import COMPARE_EVERY_MS
 from tests.sim.events import Events
 from tests.sim.handshake import handshake_bytes
 from tests.sim.library import Library
@@ -38,7 +38,7 @@ DISK_MS = 5.0
 FIRST_PHASE_MS = 2 * MINUTE_MS
 _LOOK_EVERY_MS = MINUTE_MS
 _SPENT_EVERY_MS = 2_000.0
-_COMPARED_WITHIN_MS = 1.2 * MOST_BETWEEN_MS
+_COMPARED_WITHIN_MS = 1.2 * COMPARE_EVERY_MS
 
 
 class Simulation:

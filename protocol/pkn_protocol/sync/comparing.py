@@ -21,9 +21,6 @@ from pkn_protocol.sync.wanting import Wanting
 
 COMPARE_EVERY_MS = 60_000
 """In step or not, the side that dialled looks this often: a push may have been left out."""
-_OFTEN_ENOUGH = 4
-"""Connections that look so often; of more each looks more seldom: some neighbour is asked every 15 s."""
-MOST_BETWEEN_MS = 4 * COMPARE_EVERY_MS
 PATIENCE_MS = 30_000
 """Without any sign of progress, after which a comparison is given up until the next is due."""
 LEAST_INTERVAL_MS = 200
@@ -75,8 +72,7 @@ class _ForRun:
 class Comparing:
     """One connection's comparisons: at most one that this side began, and one of the other side.
 
-    `connections` tells how many the node has; `out` takes effects, `numbers` numbers them. `results` collects
-    how comparisons ended, for the owner.
+    `out` takes effects, `numbers` numbers them. `results` collects how comparisons ended, for the owner.
     """
 
     def __init__(
@@ -84,14 +80,12 @@ class Comparing:
         conn: ConnectionId,
         meeting: Meeting,
         wanting: Wanting,
-        connections: Callable[[], int],
         out: list[Effect],
         numbers: Iterator[int],
     ) -> None:
         self._conn = conn
         self._meeting = meeting
         self._wanting = wanting
-        self._connections = connections
         self._out = out
         self._numbers = numbers
         self._root = KeptRoot()
@@ -150,7 +144,7 @@ class Comparing:
             self._own = None
             self._next_check = now + COMPARE_EVERY_MS
         # A time far ahead was named before the clock was set back.
-        if self._next_check is not None and not now < self._next_check <= now + MOST_BETWEEN_MS:
+        if self._next_check is not None and not now < self._next_check <= now + COMPARE_EVERY_MS:
             self._due = True
         if self._compare_early is not None and now >= self._may_answer.earliest(now):
             self._take_compare(self._compare_early, now)
@@ -165,16 +159,13 @@ class Comparing:
             return
         self._due = False
         self._may_begin.take(now)
-        self._next_check = now + self._every() if self._meeting.outbound else None
+        self._next_check = now + COMPARE_EVERY_MS if self._meeting.outbound else None
         root = self._root.at(comparison_instant(now))
         if root is None:
             self._begin_with_root = True
             self._read_root(now)
         else:
             self._begin(root, now)
-
-    def _every(self) -> int:
-        return min(MOST_BETWEEN_MS, COMPARE_EVERY_MS * max(1, self._connections() // _OFTEN_ENOUGH))
 
     def receive(self, message: ComparisonMessage, now: int) -> None:
         """Raises ChannelError."""

@@ -63,14 +63,12 @@ class SyncNode:
     def connected(self, conn: ConnectionId, meeting: Meeting, now: int) -> list[Effect]:
         """A connection was authenticated."""
         session = self._sessions[conn] = Session(conn, meeting, self._shared)
-        self._shared.connections = len(self._sessions)
         self._touched[conn] = None
         session.start(now)
         return self._effects(now)
 
     def disconnected(self, conn: ConnectionId, now: int) -> list[Effect]:
         session = self._sessions.pop(conn, None)
-        self._shared.connections = len(self._sessions)
         self._deadlines.pop(conn, None)
         if session is not None:
             session.end()

@@ -87,9 +87,7 @@ class Session:
         self._shared = shared
         self._numbers = itertools.count(1)
         self._wanting = Wanting(meeting)
-        self._comparing = Comparing(
-            conn, meeting, self._wanting, lambda: shared.connections, self.out, self._numbers
-        )
+        self._comparing = Comparing(conn, meeting, self._wanting, self.out, self._numbers)
         self._fetching = Fetching(shared.claims)
         self._arrivals = Arrivals()
         self._untaken = Untaken()

@@ -18,7 +18,6 @@ class Shared:
     horizon: Horizon
     circles: Circles
     claims: Claims = field(default_factory=Claims)
-    connections: int = 0
     _near: tuple[Horizon, Wanted] | None = None
 
     def wanted_from(self, author: AuthorId) -> Wanted:

@@ -186,19 +186,3 @@ def test_a_peer_that_is_blocked_is_not_listened_to() -> None:
     assert theirs.code is CloseCode.BLOCKED
     assert not ours.open
     assert world.frames["Push"] == world.frames["Fetch"] == 0
-
-
-@pytest.mark.parametrize(("others", "apart"), [(1, MINUTE), (12, 3 * MINUTE)])
-def test_with_more_connections_each_is_checked_more_seldom(others: int, apart: int) -> None:
-    world = World()
-    ann = Node(world, "Ann")
-    friends = [Node(world, f"friend {number}") for number in range(others)]
-    ann.near(ann, *friends)
-    for friend in friends:
-        friend.near(ann, friend)
-        world.connect(ann, friend)
-    world.run(5 * MINUTE)
-    world.frames.clear()
-    world.run(4 * apart)
-    checks = world.frames["Compare"] / others
-    assert 3 <= checks <= 5
