@@ -14,8 +14,6 @@ from pkn_protocol.gossip.trees import Trees
 from pkn_protocol.records.ids import AuthorId, ShortId
 
 _LONGER, _SHORTER = 1.2, 0.98
-_SPREAD = 0.25
-"""Of the patience, by chance: of those who lack a record, the first that gets it gives it to others."""
 
 
 class Asking:
@@ -40,7 +38,7 @@ class Asking:
 
     def wait(self) -> int:
         """For how long an announced record may come along the tree."""
-        return int(self._patience * (1 + _SPREAD * self._chance()))
+        return int(self._patience * (1 + self._chance()))
 
     def look_at_doubts(self, now: int, effects: list[Effect]) -> None:
         """What was given beside the tree some time ago and never came along it."""

@@ -21,15 +21,6 @@ class Fresh:
     scope: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """Drawn for a record on a link: from 0 to 1, 1 excluded, the same at both ends; and, true at one of them,
-    whether this side has the first word."""
-
-    share: float
-    is_first: bool
-
-
 class Interests(Protocol):
     """What the owner knows of its neighbours; pure look-ups."""
 
@@ -38,9 +29,6 @@ class Interests(Protocol):
 
     def brings(self, device: DeviceId, author: AuthorId) -> bool:
         """Whether an author's records are taken from a neighbour, and the neighbour gets them itself."""
-
-    def lot(self, device: DeviceId, name: bytes) -> Lot:
-        """What is drawn for a name on the link to a neighbour, where the same is drawn."""
 
 
 @dataclass(frozen=True, slots=True)

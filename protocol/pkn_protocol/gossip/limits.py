@@ -23,13 +23,9 @@ class BroadcastLimits:
     announce_after: int = 30
     """Ids wait that long, and by chance up to as long again: they gather into one message, and of two
     neighbours that got a record at the same time only one tells the other."""
-    second_after: int = 150
-    """So much longer they wait where the first word is the neighbour's: if it has the record too, it has told
-    by then."""
-    patience: int = 250
-    """An announced record may come in full over the tree meanwhile: most that is late was lost once and comes
-    with TCP's repetition, 200 ms and a round trip later, which asking does not outrun. Learned from then on,
-    up to `most_patience`."""
+    patience: int = 150
+    """An announced record may come in full over the tree meanwhile. Learned from then on, up to
+    `most_patience`."""
     most_patience: int = 1500
     graft_again: int = 500
     """After that the next neighbour who announced a record is asked."""

@@ -64,8 +64,7 @@ class Neighbour:
     bit: int
     speaks: bool
     branch: Branch
-    queue: dict[Name, int] = field(default_factory=dict)
-    """By record, when it is to be told."""
+    queue: dict[Name, None] = field(default_factory=dict)
     flush_at: int | None = None
     settled_at: int | None = None
     """Until then ids go at once, since the tree grows along them; None while none went."""

@@ -24,6 +24,8 @@ class Parcels:
     """Records on their way to neighbours, by author."""
 
     def __init__(self) -> None:
+        self.told: dict[AuthorId, set[DeviceId]] = {}
+        """Who was chosen to be told of an author's records, so that all of them are told to the same."""
         self._records: dict[tuple[DeviceId, AuthorId], list[Fresh]] = {}
         self._hops: dict[tuple[DeviceId, AuthorId], int] = {}
 

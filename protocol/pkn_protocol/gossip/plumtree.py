@@ -337,12 +337,11 @@ class Broadcast:
             entry.known_by |= neighbour.bit
             parcels.add(neighbour.device, fresh, entry.hops)
         rest = [n for n in takers if not entry.known_by & n.bit]
-        is_old = how is How.FETCHED
-        for neighbour, is_first in self._telling.choose(rest, name, now, is_old=is_old):
-            is_awaited = not is_old and (
+        for neighbour in self._telling.chosen(rest, fresh.author, parcels, now):
+            is_awaited = how is not How.FETCHED and (
                 neighbour.is_eager(fresh.author) or not self._trees.ways.is_known(fresh.author)
             )
-            self._telling.put(neighbour, name, now, effects, is_awaited=is_awaited, is_first=is_first)
+            self._telling.put(neighbour, name, is_awaited, now, effects)
 
     def _begin_tree(self, author: AuthorId, takers: list[Neighbour]) -> list[Neighbour]:
         """The first neighbours of a tree: a few by chance."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
@@ -19,7 +18,6 @@ from pkn_protocol.sync.spreading import CompareDue, Eager, Give, How, LookUp, Ne
 
 MOST_CHARGED = 16_384
 """Records' worth of work in vain that one connection may cause: four times what is waited for on one word."""
-_LOT_PERSON = b"pkn gossip lot 1"
 FORGIVEN_A_SECOND = 8
 """Of what was charged; about what a link over which packets are lost can cause."""
 
@@ -47,7 +45,6 @@ class TreeSpreading:
         self._machine = Broadcast(self, chance=chance, limits=self._limits)
         self._neighbours: Neighbours | None = None
         self._conns: dict[DeviceId, ConnectionId] = {}
-        self._meetings: dict[DeviceId, Meeting] = {}
         self._devices: dict[ConnectionId, DeviceId] = {}
         self._accounts: dict[ConnectionId, _Account] = {}
         self._arriving: OrderedDict[Cid, AuthorId] = OrderedDict()
@@ -68,17 +65,11 @@ class TreeSpreading:
     def brings(self, device: DeviceId, author: AuthorId) -> bool:
         return self._asked.brings(self._conns[device], author)
 
-    def lot(self, device: DeviceId, name: bytes) -> e.Lot:
-        meeting = self._meetings[device]
-        drawn = blake2b(name, digest_size=8, key=meeting.pair.secret, person=_LOT_PERSON).digest()
-        return e.Lot(int.from_bytes(drawn[:7], "big") / 2**56, bool(drawn[7] & 1) is meeting.outbound)
-
     def joined(self, conn: ConnectionId, meeting: Meeting, now: int) -> Sequence[Spread]:
         before = self._conns.get(meeting.device)
         if before is not None:
             self._devices.pop(before, None)
         self._conns[meeting.device] = conn
-        self._meetings[meeting.device] = meeting
         self._devices[conn] = meeting.device
         self._accounts[conn] = _Account(at=now)
         return self._spreads(self._machine.neighbour_up(meeting.device, now), now)
@@ -90,7 +81,7 @@ class TreeSpreading:
         if device is None:
             return ()
         effects = self._machine.neighbour_down(device, now)
-        del self._conns[device], self._meetings[device]
+        del self._conns[device]
         return self._spreads(effects, now)
 
     def pushed(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from pkn_protocol.gossip.effects import CompareDue, Effect, Interests
 from pkn_protocol.gossip.history import History, Name
 from pkn_protocol.gossip.limits import BroadcastLimits
 from pkn_protocol.gossip.neighbour import Neighbour
 from pkn_protocol.gossip.neighbours import Neighbours
-from pkn_protocol.gossip.parcels import announcements, next_hop
+from pkn_protocol.gossip.parcels import Parcels, announcements, next_hop
 from pkn_protocol.records.ids import AuthorId, ShortId
 
 
@@ -39,23 +39,20 @@ class Telling:
             if neighbour.flush_at is not None and neighbour.flush_at <= now:
                 self._flush(neighbour, now, effects)
 
-    def choose(
-        self, neighbours: list[Neighbour], name: Name, now: int, *, is_old: bool
-    ) -> Iterator[tuple[Neighbour, bool]]:
-        """Those in the tree, those along whom it may grow, and a few others by lot; and whether the first
-        word is ours. Both ends of a link draw the same: if both have the record, one is to tell the other.
-
-        `is_old`: it may be one of many, of which the same neighbours are told, in one message.
-        """
-        certain = [n.is_new(now) or n.is_eager(name.author) for n in neighbours]
-        others = len(certain) - sum(certain)
-        for neighbour, is_certain in zip(neighbours, certain, strict=True):
-            if is_certain:
-                yield neighbour, True
-                continue
-            lot = self._interests.lot(neighbour.device, name.author if is_old else name.short)
-            if lot.share * others < self._limits.lazy:
-                yield neighbour, is_old or lot.is_first
+    def chosen(
+        self, neighbours: list[Neighbour], author: AuthorId, parcels: Parcels, now: int
+    ) -> list[Neighbour]:
+        """Those in the tree, those along whom it may grow, and a few others by chance, the same for all
+        records that came together."""
+        told = [n for n in neighbours if n.is_new(now) or n.is_eager(author)]
+        others = [n for n in neighbours if not (n.is_new(now) or n.is_eager(author))]
+        chosen = parcels.told.setdefault(author, set())
+        few = [n for n in others if n.device in chosen]
+        others = [n for n in others if n.device not in chosen]
+        while others and len(few) < self._limits.lazy:
+            few.append(others.pop(int(self._chance() * len(others))))
+            chosen.add(few[-1].device)
+        return told + few
 
     def tell_missed(self, neighbour: Neighbour, now: int, effects: list[Effect]) -> None:
         """Who joins the tree had no way to what went by just before, or heard of a part alone."""
@@ -65,43 +62,32 @@ class Telling:
                 and not (entry.known_by | entry.told) & neighbour.bit
                 and self._interests.takes(neighbour.device, entry.fresh)
             ):
-                self.put(neighbour, name, now, effects, is_awaited=True)
+                self.put(neighbour, name, True, now, effects)
 
     def put(
-        self,
-        neighbour: Neighbour,
-        name: Name,
-        now: int,
-        effects: list[Effect],
-        *,
-        is_awaited: bool,
-        is_first: bool = True,
+        self, neighbour: Neighbour, name: Name, is_awaited: bool, now: int, effects: list[Effect]
     ) -> None:
         if len(neighbour.queue) >= self._limits.queued_each:
             neighbour.queue.clear()
             neighbour.flush_at = None
             effects.append(CompareDue(neighbour.device))
             return
-        due = now
-        if not neighbour.is_new(now) and not is_awaited:
-            due += int(self._limits.announce_after * (1 + self._chance()))
-            if not is_first:
-                due += self._limits.second_after
-        neighbour.queue[name] = min(due, neighbour.queue.get(name, due))
-        neighbour.flush_at = min(due, due if neighbour.flush_at is None else neighbour.flush_at)
+        neighbour.queue[name] = None
+        if neighbour.is_new(now) or is_awaited:
+            neighbour.flush_at = now
+        elif neighbour.flush_at is None:
+            neighbour.flush_at = now + int(self._limits.announce_after * (1 + self._chance()))
 
     def _flush(self, neighbour: Neighbour, now: int, effects: list[Effect]) -> None:
         found: dict[tuple[AuthorId, int], list[ShortId]] = {}
-        soon = now + self._limits.announce_after
-        due = [name for name, at in neighbour.queue.items() if at <= soon]
-        for name in due:
-            del neighbour.queue[name]
+        for name in neighbour.queue:
             entry = self._history.get(name, now)
             if entry is None or entry.fresh is None or entry.known_by & neighbour.bit:
                 continue
             entry.told |= neighbour.bit
             found.setdefault((name.author, next_hop(entry.hops)), []).append(name.short)
-        neighbour.flush_at = min(neighbour.queue.values(), default=None)
+        neighbour.queue.clear()
+        neighbour.flush_at = None
         if found and neighbour.settled_at is None:
             neighbour.settled_at = now + self._limits.new_for
         effects += announcements(neighbour.device, found)

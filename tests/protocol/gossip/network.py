@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
 from random import Random
 
 from pkn_protocol.channel.messages import Tree
@@ -21,7 +20,6 @@ from pkn_protocol.gossip.effects import (
     CompareDue,
     Effect,
     Fresh,
-    Lot,
     Names,
     SendAnnounce,
     SendGraft,
@@ -80,10 +78,6 @@ class Node:
 
     def brings(self, device: DeviceId, author: AuthorId) -> bool:
         return self.wants(author) and self.network.of(device).wants(author)
-
-    def lot(self, device: DeviceId, name: bytes) -> Lot:
-        drawn = sha256(b"".join(sorted((self.device, device))) + name).digest()
-        return Lot(drawn[0] / 256, bool(drawn[1] & 1) is (self.device < device))
 
     def publish(self, *records: Fresh) -> None:
         self._hold(records)

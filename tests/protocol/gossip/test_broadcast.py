@@ -15,7 +15,6 @@ from pkn_protocol.gossip.effects import (
     CompareDue,
     Effect,
     Fresh,
-    Lot,
     Names,
     SendAnnounce,
     SendGraft,
@@ -43,9 +42,6 @@ class Everything:
 
     def brings(self, device: DeviceId, author: AuthorId) -> bool:
         return (device, author) not in self.unwanted
-
-    def lot(self, device: DeviceId, name: bytes) -> Lot:
-        return Lot(0.0, is_first=device == X)
 
 
 def machine(*neighbours: DeviceId, limits: BroadcastLimits | None = None) -> Broadcast:
@@ -479,29 +475,3 @@ def test_the_mean_of_many_seeds_stays_near_one() -> None:
         published = publish_in_turn(net, 10, authors=60, apart=4000)
         means.append(net.mean_receptions([record for record, _ in published]))
     assert mean(means) <= 1.2
-
-
-def test_of_two_who_have_a_record_the_one_with_the_first_word_tells_the_other() -> None:
-    tree, first, second = device(9), X, Y
-    node = machine(tree, first, second)
-    node.graft_received(tree, ANN, (), Tree.EVERYBODY, 0)
-    # Ids go to them at once for the first time, later after a while.
-    old = fresh(1, ANN)
-    node.push_received(tree, ANN, [old.id], 3, 0)
-    node.stored([old], tree, How.PUSHED, 0)
-    node.timer(0)
-    record, short = fresh(2, ANN), short_id(fresh(2, ANN).id)
-
-    def told(at: int) -> list[DeviceId]:
-        return [told.device for told in of_type(node.timer(at), SendAnnounce)]  # type: ignore[union-attr]
-
-    node.push_received(tree, ANN, [record.id], 3, 10_000)
-    node.stored([record], tree, How.PUSHED, 10_000)
-    assert told(10_100) == [first]
-    node.announce_received(second, ANN, [short], 3, 10_200)
-    assert told(12_000) == []
-    silent = fresh(3, ANN)
-    node.push_received(tree, ANN, [silent.id], 3, 20_000)
-    node.stored([silent], tree, How.PUSHED, 20_000)
-    assert told(20_100) == [first]
-    assert told(22_000) == [second]

@@ -13,7 +13,7 @@ from pkn_protocol.gossip.spreading import TreeSpreading
 from pkn_protocol.records.ids import ShortId
 from pkn_protocol.sync.facts import ConnectionId, RecordFacts
 from pkn_protocol.sync.spreading import How, Spread
-from tests.protocol.sync.world import Node, World, device_of, same
+from tests.protocol.sync.world import Node, World, same
 
 MINUTE = 60_000
 
@@ -135,22 +135,3 @@ def test_a_newcomer_who_meets_many_gets_what_they_hold_about_once() -> None:
     assert world.run(20_000, until=lambda: same(*mesh, newcomer))
     came = sum(newcomer.machine.counts(conn)[0] for conn in newcomer.connections)
     assert came <= 1.1 * len(newcomer.store.entries)
-
-
-def test_both_ends_of_a_link_draw_the_same_lot_and_one_has_the_first_word() -> None:
-    world = World(seed=3)
-    made = [TreeSpreading(chance=world.random.random) for _ in range(2)]
-    ann, ben = (
-        Node(world, name, spreading=made_of) for name, made_of in zip(("Ann", "Ben"), made, strict=True)
-    )
-    for node in (ann, ben):
-        node.near(ann, ben)
-    world.connect(ann, ben)
-    world.run(1_000)
-    shares = []
-    for number in range(200):
-        name = number.to_bytes(8, "big")
-        ours, theirs = made[0].lot(device_of(ben.author), name), made[1].lot(device_of(ann.author), name)
-        assert ours.share == theirs.share and ours.is_first is not theirs.is_first
-        shares.append(ours.share)
-    assert 60 < sum(share < 0.5 for share in shares) < 140

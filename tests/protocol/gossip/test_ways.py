@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkn_protocol.channel.messages import Tree
-from pkn_protocol.gossip.effects import Effect, Fresh, Lot, SendAnnounce, SendGraft, SendPrune, SendPush
+from pkn_protocol.gossip.effects import Effect, Fresh, SendAnnounce, SendGraft, SendPrune, SendPush
 from pkn_protocol.gossip.limits import BroadcastLimits
 from pkn_protocol.gossip.plumtree import Broadcast
 from pkn_protocol.gossip.ways import LATE_MS
@@ -23,9 +23,6 @@ class Everything:
 
     def brings(self, device: DeviceId, author: AuthorId) -> bool:
         return True
-
-    def lot(self, device: DeviceId, name: bytes) -> Lot:
-        return Lot(0.0, is_first=True)
 
 
 def machine() -> Broadcast:
