@@ -1,12 +1,14 @@
 """A file of a gigabyte between daemons: how fast, in how much memory, and what gossip costs meanwhile.
 
 The rate is compared with what aiohttp streams over TLS in writes of 256 KiB, both ends in one process,
-measured before each round.
+measured before each round. That process keeps one processor busy and two daemons keep two: where something
+else runs beside them the ratio falls, so what else ran is told with it.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.daemons import ask, client_of
+from bench.machine import busy_seconds
 from bench.report import Figure
 from pkn_cli.client import ControlClient
 from tests.e2e.harness import Node, running, trust_each_other, wait_for
@@ -69,13 +72,19 @@ def _one_holder(anna: Node, bruno: Node, file: LargeFile, audience: str) -> list
     read: list[float] = []
     streamed: list[tuple[float, float]] = []
     processors: list[float] = []
+    beside_streamed: list[float] = []
+    beside: list[float] = []
     for number in range(ROUNDS):
+        others = Others()
         streamed.append(_baseline())
+        beside_streamed.append(others.busy())
         baselines.append(streamed[-1][0])
         item = _published(anna, bruno, file, audience)
         before = [_memory(node) for node in (anna, bruno)]
         spent = sum(_processor_seconds(node) for node in (anna, bruno))
+        others = Others(anna, bruno)
         rates.append(FILE_BYTES / _fetch(bruno, item))
+        beside.append(others.busy())
         processors.append(sum(_processor_seconds(node) for node in (anna, bruno)) - spent)
         after = [_memory(node, "VmHWM") for node in (anna, bruno)]
         growth_there.append((after[0] - before[0]) / MIB)
@@ -91,6 +100,8 @@ def _one_holder(anna: Node, bruno: Node, file: LargeFile, audience: str) -> list
         "disk_megabytes_a_second": [rate / 1e6 for rate in disk],
         "aiohttp_processor_seconds": [processor for _, processor in streamed],
         "own_processor_seconds": processors,
+        "processors_busy_with_others": beside,
+        "processors_busy_with_others_beside_aiohttp": beside_streamed,
     }
     limit = RATIO if audience == "public" else None
     return [
@@ -220,6 +231,26 @@ def _processor_seconds(node: Node) -> float:
     # proc(5): utime and stime, the 14th and 15th; the name before them may hold spaces.
     fields = (Path("/proc") / str(node.process.pid) / "stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Others:
+    """What else than these daemons and this process keeps processors busy, from now on."""
+
+    def __init__(self, *nodes: Node) -> None:
+        self._nodes = nodes
+        self._began = time.perf_counter()
+        self._at_first = self._seconds()
+
+    def busy(self) -> float:
+        """Processors, in the mean."""
+        return max(0.0, self._seconds() - self._at_first) / (time.perf_counter() - self._began)
+
+    def _seconds(self) -> float:
+        own = sum(_processor_seconds(node) for node in self._nodes)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            used = resource.getrusage(who)
+            own += used.ru_utime + used.ru_stime
+        return busy_seconds() - own
 
 
 def _disk(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""What the machine is, and the two times that latencies are measured by: a sync, and a round trip."""
+"""What the machine is and how busy, and two times that latencies are measured by: a sync, a round trip."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def _processor() -> str:
     lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
+
+
+def busy_seconds() -> float:
+    """Processor seconds since the machine started, of everything that runs on it."""
+    # proc(5): user, nice, system, idle, iowait, irq, softirq; the rest is others' or counted twice.
+    user, nice, system, _, _, irq, softirq = Path("/proc/stat").read_text().split(maxsplit=8)[1:8]
+    ticks = sum(map(int, (user, nice, system, irq, softirq)))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def fsync_seconds(folder: Path, *, times: int = 50) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,7 @@ class Publisher:
             CaptureError: a file cannot be read. DomainError: a record would be invalid, or no room.
         """
         epochs = {name: await self.epoch(name) for name in {d.audience for d in drafts} - {PUBLIC}}
-        made = await asyncio.to_thread(self._make_all, drafts, epochs)
+        made = await asyncio.to_thread(self.make_all, drafts, epochs)
         await self.write(made)
         return made
 
@@ -122,6 +122,21 @@ class Publisher:
     def analyse(self, captured: Sequence[Captured]) -> list[Analysed]:
         """Read titles and texts; blocking, for a thread of the caller."""
         return analyse_captured(captured, default_lang=self._default_lang())
+
+    def make_all(self, drafts: Sequence[Draft], epochs: Mapping[str, EpochKey]) -> list[Made]:
+        """What `write` takes; blocking, for a thread of the caller. `epochs`: of the audiences that are not
+        public.
+
+        Raises:
+            CaptureError, DomainError: as `make` and `check_room` do.
+        """
+        analysed = self.analyse([draft.captured for draft in drafts])
+        made = [
+            self.make(draft, one, epochs.get(draft.audience))
+            for draft, one in zip(drafts, analysed, strict=True)
+        ]
+        self.check_room(made)
+        return made
 
     def make(self, draft: Draft, analysed: Analysed, epoch: EpochKey | None) -> Made:
         """Sign and seal; blocking, for a thread of the caller. `epoch`: of an audience that is not public.
@@ -220,15 +235,6 @@ class Publisher:
         if grants and audience != PRIVATE:
             self._announce(grants)
         return epoch
-
-    def _make_all(self, drafts: Sequence[Draft], epochs: dict[str, EpochKey]) -> list[Made]:
-        analysed = self.analyse([draft.captured for draft in drafts])
-        made = [
-            self.make(draft, one, epochs.get(draft.audience))
-            for draft, one in zip(drafts, analysed, strict=True)
-        ]
-        self.check_room(made)
-        return made
 
     def _sign(
         self,

@@ -20,11 +20,12 @@ from pknd.errors import DomainError
 from pknd.items.carrying import carried
 from pknd.items.linking import linked_items
 from pknd.items.origins import digest_of, is_here, note_on_import, replaced_by_next
-from pknd.items.publisher import Draft, audience_of
+from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.people.circles import PUBLIC
 from pknd.store.files import BlockFiles
 from pknd.store.records import get, versions
 from pknd.store.sources import source_at
+from pknd.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,24 @@ def capture_given(request: PublishRequest) -> Given:
         titled = replace(captured, title=captured.title or _first_line(captured.text or ""))
         return Given(_with_fields(titled, request))
     raise DomainError(ErrorCode.BAD_REQUEST, "give one of path, text and url")
+
+
+def prepare(
+    store: Store, publisher: Publisher, request: PublishRequest, *, default: str
+) -> Unchanged | tuple[ToWrite, Made | None]:
+    """Capture, plan, and sign what is public; what is sealed may need a key first. Blocking, for a thread: on
+    a busy machine several of them, one for each step, would each wait for its turn."""
+    given = capture_given(request)
+    lang = publisher.default_lang
+    planned = store.read_now(
+        lambda db: plan(db, store.files, given, request, default=default, default_lang=lang)
+    )
+    if isinstance(planned, Unchanged):
+        return planned
+    if planned.draft.audience != PUBLIC:
+        return planned, None
+    [made] = publisher.make_all([planned.draft], {})
+    return planned, made
 
 
 def plan(

@@ -41,7 +41,7 @@ from pknd.items.fetching import Fetcher
 from pknd.items.linking import linked_items
 from pknd.items.origins import note_on_edit, replaced_by_next
 from pknd.items.publisher import Draft, Publisher
-from pknd.items.publishing import Unchanged, capture_given, given_language, plan
+from pknd.items.publishing import Unchanged, given_language, prepare
 from pknd.items.reading import Contents
 from pknd.items.references import find_item
 from pknd.items.summaries import Holders, summary_of
@@ -81,15 +81,15 @@ class Items:
     async def publish(self, request: PublishRequest) -> Published:
         """Write an item; of a file that is published already the next version, or nothing where it is as it
         was."""
-        given = await asyncio.to_thread(capture_given, request)
-        default = self._default_audience()
-        files, lang = self._env.store.files, self._publisher.default_lang
-        planned = await self._env.store.read(
-            lambda db: plan(db, files, given, request, default=default, default_lang=lang)
-        )
-        if isinstance(planned, Unchanged):
-            return self._told(planned.record, (), unchanged=True)
-        [made] = await self._publisher.publish([planned.draft])
+        default, publisher = self._default_audience(), self._publisher
+        ready = await asyncio.to_thread(prepare, self._env.store, publisher, request, default=default)
+        if isinstance(ready, Unchanged):
+            return self._told(ready.record, (), unchanged=True)
+        planned, made = ready
+        if made is None:
+            [made] = await publisher.publish([planned.draft])
+        else:
+            await publisher.write([made])
         return self._told(made.record, (*notes_on(made.draft.captured), *planned.notes))
 
     async def edit(self, ref: str, request: EditRequest) -> Published:

@@ -87,9 +87,16 @@ def _one(db: sqlite3.Connection, arrival: Arrival, now: int, near: Collection[Au
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """An arrival with the rows that it gets: of what travels, and of what people cite."""
+    """An arrival with the rows that it gets: of what travels (`record`), and of what people cite.
+
+    What several tables ask of it is found out once.
+    """
 
     arrival: Arrival
+    record: Record
+    item: Item
+    scope: bytes
+    period: int
     outer: int
     cited: int
 
@@ -114,14 +121,14 @@ class _Run:
         placed: list[_Placed] = []
         others: list[tuple[int, Arrival]] = []
         for arrival in self._run:
-            ids = {arrival.record.id, arrival.cited.id}
-            if ids & self._met:
+            ids = (arrival.record.id, arrival.cited.id)
+            if not self._met.isdisjoint(ids):
                 others.append((len(outcomes), arrival))
                 outcomes.append(Outcome(Status.KNOWN))
                 continue
             refusal = refusal_of(arrival.record, arrival.inner, self._now, self._facts)
             if refusal is None:
-                self._met |= ids
+                self._met.update(ids)
                 placed.append(self._place(arrival))
                 refusal = Outcome(Status.ADDED, placed[-1].cited)
             outcomes.append(refusal)
@@ -147,35 +154,38 @@ class _Run:
         cited = self._next
         outer = cited if arrival.inner is None else cited + 1
         self._next = outer + 1
-        return _Placed(arrival, outer, cited)
+        record, body = arrival.record, arrival.cited.body
+        if not isinstance(body, Item):
+            raise TypeError("only items are placed")
+        return _Placed(arrival, record, body, scope_of(record), record_period(record), outer, cited)
 
     def _insert(self, placed: Sequence[_Placed]) -> None:
         db = self._db
         insert_rows(db, _RECORD, _RECORD_WIDTH, [row for one in placed for row in self._rows(one)])
-        self._add_to_sums(one.arrival.record for one in placed)
+        self._add_to_sums(placed)
         note_arrivals(db, [one.cited for one in placed])
         insert_rows(
             db,
             "INSERT INTO link (target, record)",
             2,
-            [(target, one.cited) for one in placed for target in _item(one).links],
+            [(target, one.cited) for one in placed for target in one.item.links],
             then="ON CONFLICT DO NOTHING",
         )
         insert_rows(
             db,
             "INSERT INTO tag (tag, record)",
             2,
-            [(tag.casefold(), one.cited) for one in placed for tag in _item(one).tags],
+            [(tag.casefold(), one.cited) for one in placed for tag in one.item.tags],
             then="ON CONFLICT DO NOTHING",
         )
-        self._add_payloads([one for one in placed if _item(one).payload is not None])
+        self._add_payloads(placed)
         add_documents(
             db,
             [
                 NewDocument(
                     one.cited,
                     one.arrival.cited,
-                    scope_of(one.arrival.record) == PUBLIC_SCOPE,
+                    one.scope == PUBLIC_SCOPE,
                     one.arrival.sketch,
                 )
                 for one in placed
@@ -183,16 +193,25 @@ class _Run:
         )
 
     def _rows(self, one: _Placed) -> Iterable[Sequence[object]]:
-        record, inner = one.arrival.record, one.arrival.inner
-        scope = scope_of(record)
+        inner = one.arrival.inner
         if inner is None:
-            yield self._row(one.cited, record, scope, wire=True, head=True)
+            yield self._row(one.cited, one.record, one.scope, one.period, wire=True, head=True)
         else:
-            yield self._row(one.cited, inner, scope, wire=False, head=True)
-            yield self._row(one.outer, record, scope, wire=True, head=False, inner=one.cited)
+            yield self._row(one.cited, inner, one.scope, record_period(inner), wire=False, head=True)
+            yield self._row(
+                one.outer, one.record, one.scope, one.period, wire=True, head=False, inner=one.cited
+            )
 
     def _row(
-        self, rowid: int, record: Record, scope: bytes, *, wire: bool, head: bool, inner: int | None = None
+        self,
+        rowid: int,
+        record: Record,
+        scope: bytes,
+        period: int,
+        *,
+        wire: bool,
+        head: bool,
+        inner: int | None = None,
     ) -> Sequence[object]:
         return (
             rowid,
@@ -201,7 +220,7 @@ class _Run:
             record.time,
             record.kind,
             scope,
-            record_period(record),
+            period,
             wire,
             inner,
             record.item_id if record.is_item else record.item,
@@ -214,17 +233,17 @@ class _Run:
             record.block,
         )
 
-    def _add_to_sums(self, records: Iterable[Record]) -> None:
-        rows: dict[Row, list[Record]] = defaultdict(list)
-        for record in records:
-            rows[Row(scope_of(record), record.author, record_period(record))].append(record)
+    def _add_to_sums(self, placed: Sequence[_Placed]) -> None:
+        rows: dict[tuple[bytes, AuthorId, int], list[Record]] = defaultdict(list)
+        for one in placed:
+            rows[(one.scope, one.record.author, one.period)].append(one.record)
         for row, found in rows.items():
             size = sum(len(record.block) for record in found)
-            add_many_to_sum(self._db, row, [record.id for record in found], size)
+            add_many_to_sum(self._db, Row(*row), [record.id for record in found], size)
 
     def _add_payloads(self, placed: Sequence[_Placed]) -> None:
         db = self._db
-        cids = {p.cid for one in placed if (p := _item(one).payload) is not None}
+        cids = {one.item.payload.cid for one in placed if one.item.payload is not None}
         shared = {
             bytes(cid)
             for (cid,) in select_in(db, "SELECT DISTINCT cid FROM payload WHERE cid IN", sorted(cids))
@@ -232,7 +251,7 @@ class _Run:
         }
         rows: list[tuple[int, Cid, int, bool]] = []
         for one in placed:
-            payload = _item(one).payload
+            payload = one.item.payload
             if payload is None:
                 continue
             if payload.cid in shared:
@@ -250,10 +269,3 @@ class _Run:
 def _flush_payloads(db: sqlite3.Connection, rows: list[tuple[int, Cid, int, bool]]) -> None:
     insert_rows(db, "INSERT INTO payload (record, cid, size, complete)", 4, rows)
     rows.clear()
-
-
-def _item(one: _Placed) -> Item:
-    body = one.arrival.cited.body
-    if not isinstance(body, Item):
-        raise TypeError("only items are placed")
-    return body

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.records.cbor import BadEncoding
 from pkn_protocol.records.circles import CannotOpen, EpochKey, open_sealed
-from pkn_protocol.records.codec import RecordError, TooNew, decode_record, verify_record
+from pkn_protocol.records.codec import RecordError, TooNew, check_signatures, decode_record, signatures_of
 from pkn_protocol.records.ids import AuthorId, Cid, dag_cbor_cid
 from pkn_protocol.records.model import Record, Sealed
 from pkn_protocol.trust.quotas import Entry, Quota, floor_of
@@ -21,6 +21,7 @@ from pknd.store.ingest import Status
 from pknd.store.records import get
 from pknd.store.rows import select_in
 from pknd.store.sums import held_of
+from pknd.sync.signatures import Signatures
 
 _PEOPLE_KINDS = frozenset({"profile", "vouch", "device"})
 
@@ -55,6 +56,10 @@ class Intake:
         self._epochs = epochs
         self._near = near
         self._quota = quota
+        self._signatures = Signatures()
+
+    def close(self) -> None:
+        self._signatures.close()
 
     async def take(self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool]) -> Taken:
         """Store what is wanted and valid, in one transaction."""
@@ -76,13 +81,9 @@ class Intake:
     ) -> list[Arrival]:
         epochs = self._epochs()
         checked: list[Arrival] = []
-        for block in blocks:
+        for record, valid in self._verified(self._decoded(blocks, wanted, taken)):
             try:
-                record = decode_record(block)
-                if not wanted(record.author):
-                    taken.refused.setdefault("not wanted", []).append(record.id)
-                    continue
-                verify_record(record)
+                check_signatures(record, valid)
                 inner = None
                 if isinstance(record.body, Sealed):
                     epoch = epochs.get(record.body.tag)
@@ -91,15 +92,35 @@ class Intake:
                         continue
                     inner = open_sealed(record, epoch)
                 checked.append(Arrival(record, inner))
-            except TooNew:
-                taken.refused.setdefault("too new", []).append(dag_cbor_cid(block))
             except (RecordError, BadEncoding, CannotOpen) as error:
-                # The sender pays for this one; the others may be anybody's, and are kept.
-                taken.fault = ChannelError(CloseCode.BAD_RECORD, f"a record that is not valid: {error}")
+                taken.fault = _fault(error)
         checked.sort(
             key=lambda one: (one.record.kind != "device", not one.record.is_standing, one.record.time)
         )
         return checked
+
+    def _decoded(
+        self, blocks: Sequence[bytes], wanted: Callable[[AuthorId], bool], taken: Taken
+    ) -> Iterator[Record]:
+        for block in blocks:
+            try:
+                record = decode_record(block)
+            except TooNew:
+                taken.refused.setdefault("too new", []).append(dag_cbor_cid(block))
+            except (RecordError, BadEncoding) as error:
+                taken.fault = _fault(error)
+            else:
+                if wanted(record.author):
+                    yield record
+                else:
+                    taken.refused.setdefault("not wanted", []).append(record.id)
+
+    def _verified(self, records: Iterable[Record]) -> Iterator[tuple[Record, Sequence[bool]]]:
+        """Each with what became of its signatures."""
+        signed = [(record, signatures_of(record)) for record in records]
+        valid = iter(self._signatures.verify([one for _, some in signed for one in some]))
+        for record, some in signed:
+            yield record, [next(valid) for _ in some]
 
     async def _store(self, checked: Sequence[Arrival], taken: Taken) -> None:
         now, near = self._env.now(), self._near()
@@ -143,6 +164,11 @@ class Intake:
         floor = floor_of(entries, quota)
         if floor is not None:
             forget_below(db, author, Floor(*floor))
+
+
+def _fault(error: Exception) -> ChannelError:
+    """The sender pays for this one; the others may be anybody's, and are kept."""
+    return ChannelError(CloseCode.BAD_RECORD, f"a record that is not valid: {error}")
 
 
 def _new(db: sqlite3.Connection, blocks: Sequence[bytes], taken: Taken) -> list[bytes]:

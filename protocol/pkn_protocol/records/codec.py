@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pkn_protocol.records import limits
 from pkn_protocol.records.bodies import KEY_BYTES, read_body, write_body
 from pkn_protocol.records.cbor import BadEncoding, Link, Value, decode, encode, encode_checked
@@ -20,7 +22,7 @@ from pkn_protocol.records.model import (
     Retraction,
     Setting,
 )
-from pkn_protocol.records.signing import SIGNATURE_BYTES, SigningKey, verify
+from pkn_protocol.records.signing import SIGNATURE_BYTES, Signed, SigningKey, verify
 
 SIGNATURE_DOMAIN = b"pkn record v1\n"
 _COUNTERSIGNATURE_DOMAIN = b"pkn device v1\n"
@@ -75,12 +77,28 @@ def verify_record(record: Record) -> None:
     Raises:
         BadSignature: one of them is not valid under the strict rules.
     """
-    if not verify(record.by, SIGNATURE_DOMAIN + _unsigned(record), record.signature):
-        raise BadSignature("the signature does not belong to this record and the key in `by`")
+    check_signatures(record, [verify(*signed) for signed in signatures_of(record)])
+
+
+def signatures_of(record: Record) -> list[Signed]:
+    """What has to be verified of a record: its signature, then the countersignature of a device."""
+    found = [Signed(record.by, SIGNATURE_DOMAIN + _unsigned(record), record.signature)]
     if isinstance(record.body, Device):
         message = _countersigned(record.author, record.body.device, record.time)
-        if not verify(record.body.device, message, record.body.countersignature):
-            raise BadSignature("the device has not countersigned")
+        found.append(Signed(record.body.device, message, record.body.countersignature))
+    return found
+
+
+def check_signatures(record: Record, valid: Sequence[bool]) -> None:
+    """Judge by which of `signatures_of` a record were found to be valid.
+
+    Raises:
+        BadSignature: one of them was not.
+    """
+    if not valid[0]:
+        raise BadSignature("the signature does not belong to this record and the key in `by`")
+    if not all(valid):
+        raise BadSignature("the device has not countersigned")
 
 
 def sign_record(
@@ -189,8 +207,10 @@ __all__ = [
     "BadSignature",
     "RecordError",
     "TooNew",
+    "check_signatures",
     "countersign_device",
     "decode_record",
     "sign_record",
+    "signatures_of",
     "verify_record",
 ]

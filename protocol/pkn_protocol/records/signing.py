@@ -7,13 +7,21 @@ in the prime-order group is added here, because a mixed-order key makes verifier
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import nacl.bindings
 import nacl.exceptions
 
 SIGNATURE_BYTES = 64
 SEED_BYTES = 32
+
+
+class Signed(NamedTuple):
+    """A message with its detached signature, and the key that made it."""
+
+    public: bytes
+    message: bytes
+    signature: bytes
 
 
 class SigningKey(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256, shake_256
 
 from pkn_protocol.records.ids import Cid
@@ -18,6 +19,7 @@ SUM_BYTES = 256
 _MODULUS = 1 << (8 * SUM_BYTES)
 STANDING_PERIOD = 0
 HOUR_MS = 3_600_000
+_DAY_MS = 24 * HOUR_MS
 MOST_AHEAD_MS = 600_000
 """A claimed time further ahead than this is hidden until then; clocks of honest peers differ by less."""
 REFUSED_AHEAD_MS = 24 * HOUR_MS
@@ -28,9 +30,13 @@ def period_of(kind_is_standing: bool, time: int) -> int:
     """The period of a record: 0 for standing ones, else its UTC month counted from January 1970 as 1."""
     if kind_is_standing:
         return STANDING_PERIOD
+    return _month_of(time // _DAY_MS)
+
+
+@lru_cache(maxsize=1024)
+def _month_of(day: int) -> int:
     # Times up to 2^48 ms reach beyond the calendar of datetime, whose last month serves for all later ones.
-    seconds = min(time // 1000, 253_402_300_799)
-    moment = datetime.fromtimestamp(seconds, UTC)
+    moment = datetime.fromtimestamp(min(day * (_DAY_MS // 1000), 253_402_300_799), UTC)
     return (moment.year - 1970) * 12 + moment.month
 
 
