@@ -55,7 +55,7 @@ from pknd.search.texts import Texts
 from pknd.status import StatusReport
 from pknd.store.peers import MOST_PEERS
 from pknd.store.peers import peers as known_peers
-from pknd.store.people import device_record
+from pknd.store.people import device_block, device_record
 from pknd.store.records import get
 from pknd.store.store import Store
 from pknd.sync.intake import Taken
@@ -265,6 +265,7 @@ class Daemon:
                 ended=self._ended,
                 is_near=lambda author: author in self.people.view.distances,
                 violated=lambda peer, end: self.conduct.note(peer, end.reason),
+                device_block=lambda device: env.store.read(lambda db: device_block(db, device)),
             ),
         )
 

@@ -38,11 +38,11 @@ async def titles(daemon: Daemon, words: str) -> list[str]:
     return sorted(hit.title for hit in last.result.hits)
 
 
-async def test_a_program_that_also_speaks_a_newer_version_shares_everything_with_this_one(
+async def test_a_program_that_speaks_the_older_version_alone_shares_everything_with_this_one(
     tmp_path: Path,
 ) -> None:
     old, new = Inside("Old", tmp_path), Inside("New", tmp_path)
-    async with old.running() as a, speaking(new, (1, 2)) as b:
+    async with new.running() as b, speaking(old, (1, 1)) as a:
         await a.people.trust(did_key(b.people.view.me), petname="New")
         await b.people.trust(did_key(a.people.view.me), petname="Old")
         await a.items.publish(PublishRequest(text="# From the older\n\nmolluscs", audience="public"))
@@ -65,7 +65,7 @@ async def test_programs_without_a_version_in_common_say_what_to_do_and_speak_wit
     tmp_path: Path,
 ) -> None:
     old, new, both = Inside("Old", tmp_path), Inside("New", tmp_path), Inside("Both", tmp_path)
-    async with old.running() as a, speaking(new, (2, 2)) as b, speaking(both, (1, 2)) as c:
+    async with speaking(old, (1, 1)) as a, speaking(new, (2, 2)) as b, speaking(both, (1, 2)) as c:
         with pytest.raises(ChannelError, match="update the older program") as raised:
             await a.dial("127.0.0.1", b.network.port, None)
         assert raised.value.code is CloseCode.NO_COMMON_VERSION
@@ -79,7 +79,7 @@ async def test_what_a_newer_program_adds_to_a_record_is_kept_and_passed_on_by_th
     tmp_path: Path,
 ) -> None:
     old, new = Inside("Old", tmp_path), Inside("New", tmp_path)
-    async with old.running() as a, speaking(new, (1, 2)) as b:
+    async with new.running() as b, speaking(old, (1, 1)) as a:
         await a.people.trust(did_key(b.people.view.me), petname="New")
         keys = new.env.keys
         record = sign_record(

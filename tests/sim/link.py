@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import Stage, decode_message, encode_message
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.records.ids import short_id
 from tests.sim.meter import Way
-from tests.sim.network import FRAMING_BYTES, Connection
+from tests.sim.network import Connection, framing_bytes
 
 if TYPE_CHECKING:
     from tests.sim.node import Node
@@ -36,8 +37,8 @@ class Link:
 
     def send(self, message: m.Message, *, request: int | None = None, reply: int | None = None) -> None:
         envelope = m.Envelope(message, request, reply)
-        frame = encode_message(envelope)
-        size = len(frame) + FRAMING_BYTES
+        frame = encode_message(envelope, GREATEST_VERSION)
+        size = len(frame) + framing_bytes(len(frame), by_client=self.side == 0)
         self.sent[type(message).__name__] += 1
         if isinstance(message, m.Graft):
             self.asked.update(message.shorts)

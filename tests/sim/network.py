@@ -27,8 +27,16 @@ from tests.sim.events import Events
 LEAST_TIMEOUT_MS = 200.0
 MOST_ATTEMPTS = 6
 SILENCE_MS = (5_000.0, 20_000.0)
-FRAMING_BYTES = 30
-"""A message's WebSocket header (4, 8 where masked) and TLS 1.3 record (5 header, 1 type, 16 tag)."""
+_TLS_BYTES = 22
+"""Of a TLS 1.3 record: 5 of header, 1 of type, 16 of tag."""
+_MASK_BYTES = 4
+
+
+def framing_bytes(size: int, *, by_client: bool) -> int:
+    """What a message of so many bytes takes besides: a WebSocket header, with a mask where the dialling side
+    sends (RFC 6455, 5.2), and a TLS record."""
+    length = 0 if size < 126 else 2 if size < 65_536 else 8
+    return _TLS_BYTES + 2 + length + (_MASK_BYTES if by_client else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,10 @@ class Simulation:
         self._side: dict[int, int] | None = None
         self._began = time.perf_counter()
         self.writers = self._write_history()
-        self._handshake_bytes = handshake_bytes(self.authors[0], self.writers[0].written[0].block)
+        device = self.writers[0].written[0].block
+        self._handshake_bytes = [
+            handshake_bytes(self.authors[0], device, is_known=is_known) for is_known in (False, True)
+        ]
         self.nodes = [Node(self, number) for number in range(settings.nodes)]
         self.overlay = Overlay(self, settings.neighbours)
         self._late: dict[int, list[Act]] = defaultdict(list)
@@ -88,8 +91,10 @@ class Simulation:
 
     def count_handshake(self, connection: Connection) -> None:
         """The bytes of hello, proof and welcome, which are not sent here."""
-        for side, node in enumerate(connection.nodes):
-            self.meter.message(node, "Handshake", self._handshake_bytes[side])
+        caller, called = connection.nodes
+        is_known = self.authors[called].device in self.nodes[caller].store.devices
+        for node, size in zip(connection.nodes, self._handshake_bytes[is_known], strict=True):
+            self.meter.message(node, "Handshake", size)
 
     # The run
 

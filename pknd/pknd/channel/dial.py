@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -61,9 +61,11 @@ class DialClient:
         local: Local,
         token: bytes,
         expected: DeviceId | None,
+        known: Callable[[DeviceId], Awaitable[bytes | None]],
         check: Callable[[PeerAuthenticated], None],
     ) -> Dialled:
-        """Connect and authenticate; `check` may refuse the peer with a ChannelError.
+        """Connect and authenticate; `known` gives the `device` record of a device if it is held, `check` may
+        refuse the peer with a ChannelError.
 
         Raises:
             ChannelError: refused by either side, with the reason. ConnectionError, TimeoutError: nobody
@@ -74,13 +76,15 @@ class DialClient:
         try:
             async with asyncio.timeout(self._limits.handshake_seconds):
                 certificate = _certificate(websocket)
+                key = _key(certificate)
                 handshake = ClientHandshake(
                     local,
                     nonce=self._random_bytes(NONCE_BYTES),
                     token=token,
                     certificate=sha256(certificate).digest(),
-                    certificate_key=_key(certificate),
+                    certificate_key=key,
                     expected=expected,
+                    known=await known(DeviceId(key)),
                 )
                 peer = await greet_server(frames, handshake)
                 check(peer)

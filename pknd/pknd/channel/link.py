@@ -260,12 +260,12 @@ class Link:
     async def _put(self, envelope: m.Envelope) -> None:
         if self.closed:
             raise LinkClosed("the connection is gone")
-        frame = encode_message(envelope)
+        frame = encode_message(envelope, self.peer.version)
         self.records_out += _records_in(envelope.message)
         await self._outbox.put(frame, len(frame))
 
     def _put_first(self, envelope: m.Envelope) -> bool:
-        frame = encode_message(envelope)
+        frame = encode_message(envelope, self.peer.version)
         return self._outbox.put_first(frame, len(frame))
 
     async def _write(self) -> NoReturn:

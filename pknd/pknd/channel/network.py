@@ -10,7 +10,13 @@ from aiohttp import web
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
-from pkn_protocol.channel.handshake import Local, PeerAuthenticated, ServerHandshake
+from pkn_protocol.channel.handshake import (
+    GREATEST_VERSION,
+    LEAST_VERSION,
+    Local,
+    PeerAuthenticated,
+    ServerHandshake,
+)
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.signing import Ed25519Key
@@ -36,6 +42,10 @@ from pknd.sync.link import LinkClosed
 _TOKEN_BYTES = 32
 
 
+async def _not_held(device: DeviceId) -> bytes | None:
+    return None
+
+
 def _not_remembered(peer: PeerAuthenticated, end: LinkEnd) -> None:
     return
 
@@ -58,6 +68,8 @@ class Handlers:
     ended: Callable[[Link], None]
     is_near: Callable[[AuthorId], bool]
     violated: Callable[[PeerAuthenticated, LinkEnd], None] = _not_remembered
+    device_block: Callable[[DeviceId], Awaitable[bytes | None]] = _not_held
+    """The `device` record of a device, if it is held."""
 
 
 class Network:
@@ -73,7 +85,7 @@ class Network:
         random_bytes: Callable[[int], bytes],
         clock: Callable[[], float],
         handlers: Handlers,
-        versions: tuple[int, int] = (1, 1),
+        versions: tuple[int, int] = (LEAST_VERSION, GREATEST_VERSION),
         handshake_seconds: float | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -149,7 +161,13 @@ class Network:
             raise ChannelError(CloseCode.GOING_AWAY, "not running")
         token = self._random_bytes(_TOKEN_BYTES)
         dialled = await self._running.dialling.dial(
-            host, port, local=self._local, token=token, expected=expected, check=self._check_welcome
+            host,
+            port,
+            local=self._local,
+            token=token,
+            expected=expected,
+            known=self._handlers.device_block,
+            check=self._check_welcome,
         )
         link = self._link(
             dialled.socket, dialled.peer, dialled.address, outbound=True, remote=(host, port), token=token

@@ -108,6 +108,15 @@ def author_of(db: sqlite3.Connection, device: DeviceId) -> AuthorId | None:
     return None if row is None else AuthorId(row[0])
 
 
+def device_block(db: sqlite3.Connection, device: DeviceId) -> bytes | None:
+    """The record that joins a device to its author, if it is held."""
+    row = db.execute(
+        "SELECT record.block FROM device JOIN record ON record.id = device.record WHERE device.device = ?",
+        (device,),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def device_record(db: sqlite3.Connection, device: DeviceId) -> Cid | None:
     row = db.execute("SELECT record FROM device WHERE device = ?", (device,)).fetchone()
     return None if row is None else Cid(row[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.channel.families.compact import COMPACT
 from pkn_protocol.channel.families.comparison import COMPARISON
 from pkn_protocol.channel.families.gossip import GOSSIP
 from pkn_protocol.channel.families.handshake import HANDSHAKE
@@ -17,13 +18,17 @@ from pkn_protocol.records.limits import KIND_BYTES
 
 __all__ = ["LARGEST_MESSAGE", "Stage", "decode_message", "encode_message"]
 _ALL = (*HANDSHAKE, *WANTS, *COMPARISON, *RECORDS, *GOSSIP, *SEARCH)
-_TYPES: dict[str, Row] = dict(_ALL)
+_TYPES: dict[str, Row] = dict((*_ALL, *COMPACT))
 _NAMES: dict[type, str] = {row.kind: name for name, row in _ALL}
+_SHORT_NAMES = _NAMES | {row.kind: name for name, row in COMPACT}
+_COMPACT_FROM = 2
+"""The version of the channel from which the frequent messages have short names."""
 
 
-def encode_message(envelope: m.Envelope) -> bytes:
-    """The frame of a message."""
-    name = _NAMES[type(envelope.message)]
+def encode_message(envelope: m.Envelope, version: int = 1) -> bytes:
+    """The frame of a message in a version of the channel; those of the handshake are the same in all."""
+    names = _NAMES if version < _COMPACT_FROM else _SHORT_NAMES
+    name = names[type(envelope.message)]
     fields = _TYPES[name].write(envelope.message)
     fields["t"] = name
     if envelope.request is not None:
@@ -34,8 +39,8 @@ def encode_message(envelope: m.Envelope) -> bytes:
 
 
 def decode_message(frame: bytes, stage: Stage) -> m.Envelope:
-    """The message in a frame. A type that is not known gives `Unsupported`, to be answered if it is a
-    request and else ignored.
+    """The message in a frame, of whichever version. A type that is not known gives `Unsupported`, to be
+    answered if it is a request and else ignored.
 
     Raises:
         ChannelError: too long, not canonical, a field is wrong, or the type is not allowed at this stage.

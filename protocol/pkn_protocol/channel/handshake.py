@@ -26,7 +26,7 @@ from pkn_protocol.records.model import Device, Record
 from pkn_protocol.records.signing import Ed25519Key, is_valid_public_key, verify
 
 LEAST_VERSION = 1
-GREATEST_VERSION = 1
+GREATEST_VERSION = 2
 _DOMAIN = b"pkn channel v1\n"
 CLIENT = b"client"
 SERVER = b"server"
@@ -78,7 +78,8 @@ class PeerAuthenticated:
 
 class ClientHandshake:
     """The dialling side. `certificate` (SHA-256) and `certificate_key` are what TLS showed; `expected` the
-    device that was meant; `token` opens this side's blocks."""
+    device that was meant; `token` opens this side's blocks; `known` is the `device` record of that key, if it
+    is held here."""
 
     def __init__(
         self,
@@ -89,11 +90,13 @@ class ClientHandshake:
         certificate: bytes,
         certificate_key: bytes,
         expected: DeviceId | None = None,
+        known: bytes | None = None,
     ) -> None:
         if expected is not None and certificate_key != expected:
             raise ChannelError(CloseCode.WRONG_DEVICE, "another device answers at this address")
         self._local = local
         self._token = token
+        self._known = known
         self._certificate = certificate
         self._certificate_key = certificate_key
         self._hello = local.hello(nonce)
@@ -128,11 +131,12 @@ class ClientHandshake:
         self._server = hello
         self._transcript = transcript_of(self._hello, hello)
         signature = self._local.device_key.sign(signed_message(CLIENT, self._transcript, self._hello, hello))
-        return Proof(signature, self._local.device_record, self._token)
+        return Proof(signature, self._local.device_record, self._token, knows=self._known is not None)
 
     def _on_welcome(self, welcome: Welcome, server: Hello) -> PeerAuthenticated:
         message = signed_message(SERVER, self._transcript, self._hello, server)
-        record = _checked_device(server, welcome.device_record, message, welcome.signature)
+        block = welcome.device_record or self._known or b""
+        record = _checked_device(server, block, message, welcome.signature)
         return _authenticated(server, record, self._version, self._transcript, welcome.token)
 
 
@@ -172,7 +176,8 @@ class ServerHandshake:
         record = _checked_device(client, proof.device_record, message, proof.signature)
         answer = self._local.device_key.sign(signed_message(SERVER, self._transcript, client, self._hello))
         peer = _authenticated(client, record, self._version, self._transcript, proof.token)
-        return Welcome(answer, self._local.device_record, self._token), peer
+        block = b"" if proof.knows else self._local.device_record
+        return Welcome(answer, block, self._token), peer
 
 
 def transcript_of(client: Hello, server: Hello) -> bytes:

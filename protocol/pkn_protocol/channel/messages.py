@@ -25,6 +25,7 @@ MOST_ANNOUNCED = 2048
 """Short ids in one `announce`: 16 KiB."""
 MOST_ANNOUNCED_AUTHORS = 256
 MOST_HOPS = 255
+ROOT_BYTES = 16
 MOST_HAVE = 256
 MOST_HITS = 200
 MOST_TERMS = 64
@@ -52,16 +53,19 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The client's signature over the transcript, its `device` record, and the token for its blocks."""
+    """The client's signature over the transcript, its `device` record, the token for its blocks; and whether
+    it holds the server's `device` record, which then need not be sent."""
 
     signature: bytes
     device_record: bytes
     token: bytes
+    knows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The server's signature, its `device` record, and the token for blocks over HTTP."""
+    """The server's signature, its `device` record (empty: the client holds it), and the token for blocks over
+    HTTP."""
 
     signature: bytes
     device_record: bytes

@@ -222,6 +222,7 @@ class TreeSpreading:
                 told = (m.Announced(name(conn, part.author), part.shorts, part.hops) for part in lists)
                 yield Say(conn, m.Announce(tuple(told)))
             case e.SendGraft(author=author, shorts=shorts, tree=tree):
+                self._asked.asked(author, shorts, now)
                 yield Say(conn, m.Graft(name(conn, author), shorts, tree))
             case e.SendPrune(author=author, tree=tree):
                 yield Say(conn, m.Prune(name(conn, author), tree))

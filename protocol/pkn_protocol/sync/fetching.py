@@ -26,6 +26,11 @@ COME_MS = 60_000
 MOST_COME = 16_384
 """Records that came lately, and need not be fetched though a comparison before found them lacking."""
 
+ASKED_MS = 2_000
+MOST_ASKED = 4096
+"""Records that neighbours were asked for by announced ids, and that are about to come: for so long they are
+not fetched, though a comparison found them lacking."""
+
 Name: TypeAlias = tuple[AuthorId, bytes]
 """A record by its author and short id, or whole id."""
 
@@ -37,6 +42,7 @@ class Claims:
         # In the order in which they end.
         self._until: dict[Name, int] = {}
         self._come: OrderedDict[Name, int] = OrderedDict()
+        self._asked: OrderedDict[Name, int] = OrderedDict()
 
     def is_claimed(self, name: Name, now: int) -> bool:
         """Whether it is on its way already."""
@@ -54,9 +60,19 @@ class Claims:
 
     def has_come(self, name: Name, now: int) -> bool:
         """Whether it has come since a comparison may have missed it."""
-        author, ref = name
-        short = short_id(Cid(ref)) if len(ref) == CID_BYTES else ref
-        return self._come.get((author, short), 0) > now
+        return self._come.get(_by_short(name), 0) > now
+
+    def asked(self, author: AuthorId, shorts: Iterable[ShortId], now: int) -> None:
+        """A neighbour that announced them was asked for these."""
+        for short in shorts:
+            self._asked.pop((author, short), None)
+            self._asked[(author, short)] = now + ASKED_MS
+        while len(self._asked) > MOST_ASKED or (self._asked and next(iter(self._asked.values())) <= now):
+            self._asked.popitem(last=False)
+
+    def is_asked(self, name: Name, now: int) -> bool:
+        """Whether it is about to come, though nobody fetches it."""
+        return self._asked.get(_by_short(name), 0) > now
 
     def claim(self, name: Name, now: int) -> bool:
         """False: it is on its way already."""
@@ -79,10 +95,16 @@ class Claims:
     def clear(self) -> None:
         """Nothing is sure to be on its way."""
         self._until.clear()
+        self._asked.clear()
 
     def release(self, names: Sequence[Name]) -> None:
         for name in names:
             self._until.pop(name, None)
+
+
+def _by_short(name: Name) -> Name:
+    author, ref = name
+    return (author, short_id(Cid(ref))) if len(ref) == CID_BYTES else name
 
 
 @dataclass(slots=True)
@@ -222,7 +244,9 @@ class Fetching:
             self._queued -= 1
             if self._claims.has_come((entry.author, name), now):
                 continue
-            if self._claims.claim((entry.author, name), now):
+            if not self._claims.is_asked((entry.author, name), now) and self._claims.claim(
+                (entry.author, name), now
+            ):
                 most -= 1
                 yield entry, name
             else:

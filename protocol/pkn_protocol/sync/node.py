@@ -238,6 +238,9 @@ class SyncNode:
     def is_coming(self, author: AuthorId, short: ShortId, now: int) -> bool:
         return self._shared.claims.is_claimed((author, short), now)
 
+    def asked(self, author: AuthorId, shorts: Sequence[ShortId], now: int) -> None:
+        self._shared.claims.asked(author, shorts, now)
+
     def hash_of(self, conn: ConnectionId, author: AuthorId) -> bytes:
         return self._sessions[conn].meeting.pair.hash(author)
 

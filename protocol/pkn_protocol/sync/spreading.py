@@ -81,6 +81,10 @@ class Neighbours(Protocol):
         """Whether a record is being fetched, over whichever connection."""
         ...
 
+    def asked(self, author: AuthorId, shorts: Sequence[ShortId], now: int) -> None:
+        """A neighbour is asked for announced records, so that nobody fetches them for a while."""
+        ...
+
     def hash_of(self, conn: ConnectionId, author: AuthorId) -> bytes:
         """How an author is called on a connection."""
         ...

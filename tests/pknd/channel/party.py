@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from pkn_protocol.channel import messages as m
-from pkn_protocol.channel.handshake import PeerAuthenticated
+from pkn_protocol.channel.handshake import GREATEST_VERSION, LEAST_VERSION, PeerAuthenticated
 from pkn_protocol.records.codec import countersign_device, sign_record
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Device
@@ -67,7 +67,7 @@ class Party:
         name: str,
         *,
         limits: Limits | None = None,
-        versions: tuple[int, int] = (1, 1),
+        versions: tuple[int, int] = (LEAST_VERSION, GREATEST_VERSION),
         near: bool = True,
         device_key: Ed25519Key | None = None,
         author_key: Ed25519Key | None = None,
@@ -80,6 +80,8 @@ class Party:
         self.heard = Heard()
         self.blocks: dict[Cid, bytes] = {}
         self.refusal: str | None = None
+        self.knows: dict[DeviceId, bytes] = {}
+        """`device` records of others."""
         self.near = near
         self.answer: Callable[[Link, m.Message], AsyncIterator[m.Message]] = _unsupported
         self.serve: Callable[[Link], Awaitable[None]] | None = None
@@ -106,8 +108,12 @@ class Party:
                 ended=self._ended,
                 is_near=lambda author: self.near,
                 violated=lambda peer, end: self._violated(end),
+                device_block=self._device_block,
             ),
         )
+
+    async def _device_block(self, device: DeviceId) -> bytes | None:
+        return self.knows.get(device)
 
     async def start(self) -> Party:
         await self.network.start(Listen(LOOPBACK, 0))

@@ -33,6 +33,20 @@ async def test_both_sides_know_who_the_other_is(make: PartyFactory) -> None:
     assert there.remote[0] == LOOPBACK and there.peer.port == ada.port
 
 
+async def test_who_holds_the_other_s_device_record_goes_by_that(make: PartyFactory) -> None:
+    ada, bruno = await make("ada"), await make("bruno")
+    ada.knows[bruno.device] = bruno.device_record
+    link = await ada.dial(bruno)
+    assert link.peer.device_record.block == bruno.device_record
+    await bruno.until_linked(ada)
+    # What is held here counts: one that joins another device is not proof of this one.
+    cem = await make("cem")
+    ada.knows[cem.device] = bruno.device_record
+    with pytest.raises(ChannelError) as error:
+        await ada.dial(cem)
+    assert error.value.code is CloseCode.BAD_PROOF
+
+
 async def test_messages_arrive_in_order_on_both_sides(make: PartyFactory) -> None:
     ada, bruno = await make("ada"), await make("bruno")
     link = await ada.dial(bruno)
@@ -235,7 +249,7 @@ async def test_an_unwelcome_peer_hears_why(make: PartyFactory) -> None:
 
 
 async def test_programs_without_a_common_version_say_so(make: PartyFactory, events: Events) -> None:
-    ada, bruno = await make("ada"), await make("bruno", versions=(2, 3))
+    ada, bruno = await make("ada"), await make("bruno", versions=(3, 4))
     with pytest.raises(ChannelError, match="update the older program") as raised:
         await ada.dial(bruno)
     assert raised.value.code is CloseCode.NO_COMMON_VERSION
@@ -246,7 +260,7 @@ async def test_programs_without_a_common_version_say_so(make: PartyFactory, even
 async def test_a_newer_program_that_still_speaks_ours_is_spoken_with(make: PartyFactory) -> None:
     ada, bruno = await make("ada"), await make("bruno", versions=(1, 9))
     link = await ada.dial(bruno)
-    assert link.peer.version == 1
+    assert link.peer.version == 2
 
 
 async def test_nobody_at_the_address_is_an_error_in_words(make: PartyFactory) -> None:

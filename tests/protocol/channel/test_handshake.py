@@ -26,7 +26,9 @@ def person(number: int) -> Local:
 ANN, BEN, EVE = person(1), person(2), person(3)
 
 
-def client(local: Local = ANN, server: Local = BEN, *, expected: Local | None = None) -> ClientHandshake:
+def client(
+    local: Local = ANN, server: Local = BEN, *, expected: Local | None = None, known: bytes | None = None
+) -> ClientHandshake:
     return ClientHandshake(
         local,
         nonce=b"c" * 32,
@@ -34,6 +36,7 @@ def client(local: Local = ANN, server: Local = BEN, *, expected: Local | None = 
         certificate=server.certificate,
         certificate_key=server.device_key.public,
         expected=None if expected is None else DeviceId(expected.device_key.public),
+        known=known,
     )
 
 
@@ -96,12 +99,12 @@ def test_the_greatest_common_version_is_spoken(
 
 
 def test_without_a_common_version_the_reason_names_both_ranges() -> None:
-    later = replace(ANN, least_version=2, greatest_version=3)
+    later = replace(ANN, least_version=3, greatest_version=4)
     with pytest.raises(ChannelError) as error:
         server().receive(client(later).start())
     assert error.value.code is CloseCode.NO_COMMON_VERSION
-    assert "1 to 1" in error.value.reason
-    assert "2 to 3" in error.value.reason
+    assert "1 to 2" in error.value.reason
+    assert "3 to 4" in error.value.reason
 
 
 def test_one_cannot_connect_to_oneself() -> None:
@@ -152,3 +155,36 @@ def test_messages_out_of_order_end_the_handshake(message: m.Message) -> None:
         server().receive(message)
     with pytest.raises(ChannelError):
         client().receive(message)
+
+
+def test_a_device_record_that_the_dialling_side_holds_is_not_sent() -> None:
+    one, other = client(known=BEN.device_record), server()
+    hello, _ = other.receive(one.start())
+    proof = one.receive(hello)
+    assert isinstance(proof, m.Proof)
+    welcome, _ = other.receive(proof)
+    assert isinstance(welcome, m.Welcome) and not welcome.device_record
+    at_client = one.receive(welcome)
+    assert isinstance(at_client, PeerAuthenticated)
+    assert (at_client.author, at_client.device_record.block) == (BEN.author, BEN.device_record)
+
+
+@pytest.mark.parametrize("known", [None, ANN.device_record])
+def test_a_welcome_without_a_record_that_joins_the_server_s_author_is_refused(known: bytes | None) -> None:
+    one, other = client(known=known), server()
+    hello, _ = other.receive(one.start())
+    proof = one.receive(hello)
+    assert isinstance(proof, m.Proof)
+    welcome, _ = other.receive(replace(proof, knows=True))
+    with pytest.raises(ChannelError) as error:
+        one.receive(welcome)
+    assert error.value.code is CloseCode.BAD_PROOF
+
+
+def test_an_older_server_sends_its_record_to_who_holds_it_too() -> None:
+    one, other = client(known=BEN.device_record), server()
+    hello, _ = other.receive(one.start())
+    proof = one.receive(hello)
+    assert isinstance(proof, m.Proof)
+    welcome, _ = other.receive(replace(proof, knows=False))
+    assert isinstance(one.receive(welcome), PeerAuthenticated)

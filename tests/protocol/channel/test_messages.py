@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import LARGEST_MESSAGE, Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
-from pkn_protocol.records.cbor import encode
+from pkn_protocol.records.cbor import Link, decode, encode
 from pkn_protocol.records.ids import AuthorId, DeviceId, ShortId, dag_cbor_cid, raw_cid
 
 CID = dag_cbor_cid(b"x")
@@ -18,7 +18,9 @@ HASH = b"h" * 8
 HANDSHAKE: list[m.Message] = [
     m.Hello(1, 2, DeviceId(KEY), AuthorId(KEY), b"n" * 32, "pkn/1", b"c" * 32, 7867),
     m.Proof(b"s" * 64, b"record", b"t" * 32),
+    m.Proof(b"s" * 64, b"record", b"t" * 32, knows=True),
     m.Welcome(b"s" * 64, b"record", b"t" * 32),
+    m.Welcome(b"s" * 64, b"", b"t" * 32),
 ]
 OPEN: list[m.Message] = [
     m.Ping(),
@@ -80,10 +82,11 @@ def name(value: object) -> str:
     return type(value).__name__
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize(("message", "stage"), CASES, ids=name)
-def test_each_message_comes_out_as_it_went_in(message: m.Message, stage: Stage) -> None:
+def test_each_message_comes_out_as_it_went_in(message: m.Message, stage: Stage, version: int) -> None:
     envelope = m.Envelope(message, request=3) if stage is Stage.OPEN else m.Envelope(message)
-    frame = encode_message(envelope)
+    frame = encode_message(envelope, version)
     assert decode_message(frame, stage) == envelope
     for cut in range(len(frame)):
         with pytest.raises(ChannelError):
@@ -103,6 +106,44 @@ def test_nothing_but_the_handshake_is_spoken_before_it_is_over(message: m.Messag
 def test_the_handshake_is_not_repeated(message: m.Message) -> None:
     with pytest.raises(ChannelError):
         decode_message(encode_message(m.Envelope(message)), Stage.OPEN)
+
+
+def test_frequent_messages_of_version_2_are_as_the_specification_says() -> None:
+    short = ShortId(b"s" * 8)
+
+    def written(message: m.Message) -> object:
+        return decode(encode_message(m.Envelope(message), 2), most_bytes=LARGEST_MESSAGE)
+
+    told = m.Announced(HASH, (short,) * 300, hops=2), m.Announced(KEY[:8], (short,))
+    assert written(m.Announce(told)) == {
+        "t": "a",
+        "d": b"\xff\x02"
+        + HASH
+        + short * 255
+        + b"\x2d\x02"
+        + HASH
+        + short * 45
+        + b"\x01\x00"
+        + KEY[:8]
+        + short,
+    }
+    assert written(m.Graft(HASH, (short,), m.Tree.AUTHOR)) == {"t": "g", "d": b"\x01" + HASH + short}
+    assert written(m.Prune(HASH, m.Tree.EVERYBODY)) == {"t": "x", "d": b"\x02" + HASH}
+    assert written(m.Push(HASH, (b"block",), hops=3)) == {"t": "p", "a": HASH, "b": [b"block"], "h": 3}
+    assert written(m.Same(1)) == {"t": "s", "n": 1}
+    compare = {"t": "c", "n": 1, "a": 3_600_000, "m": 1, "y": 2, "o": KEY[:16]}
+    assert written(m.Compare(1, 3_600_000, 1, 2, KEY[:16])) == compare
+    floors = (m.WantEntry(HASH), m.WantEntry(HASH, (5, CID)))
+    whole = {"t": "w", "n": 3, "b": 2, "a": HASH, "f": [[HASH, 5, Link(CID)]], "d": KEY[:8]}
+    assert written(m.Want(3, 2, floors, (KEY[:8],))) == whole
+
+
+def test_as_many_ids_as_may_be_told_at_once_are_understood_in_both_versions() -> None:
+    some = ShortId(b"s" * 8)
+    lists = tuple(m.Announced(at.to_bytes(8, "big"), (some,) * (1793 if at == 0 else 1)) for at in range(256))
+    announce = m.Announce(lists)
+    for version in (1, 2):
+        assert decode_message(encode_message(m.Envelope(announce), version), Stage.OPEN).message == announce
 
 
 def test_a_message_of_a_later_program_is_told_from_nonsense() -> None:
@@ -137,6 +178,18 @@ def test_a_message_of_a_later_program_is_told_from_nonsense() -> None:
         ({"t": "fetch", "shorts": [[HASH, HASH * 200], [KEY[:8], HASH * 57]]}, CloseCode.BAD_MESSAGE),
         ({"t": "ping", "q": 1, "pad": b"x" * 2000}, CloseCode.TOO_LARGE),
         ({"t": "records", "blocks": [b"x" * 20_000]}, CloseCode.BAD_MESSAGE),
+        ({"t": "a", "d": b"\0\0" + HASH}, CloseCode.BAD_MESSAGE),
+        ({"t": "a", "d": b"\2\0" + HASH + HASH}, CloseCode.BAD_MESSAGE),
+        ({"t": "a", "d": b"\1"}, CloseCode.BAD_MESSAGE),
+        (
+            {"t": "a", "d": b"".join(b"\1\0" + i.to_bytes(8, "big") + HASH for i in range(257))},
+            CloseCode.BAD_MESSAGE,
+        ),
+        ({"t": "g", "d": b"\3" + HASH}, CloseCode.BAD_MESSAGE),
+        ({"t": "g", "d": b"\1" + HASH + b"short"}, CloseCode.BAD_MESSAGE),
+        ({"t": "x", "d": b"\0" + HASH}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "a": b"short"}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "d": 0}, CloseCode.BAD_MESSAGE),
         ({"x": 1}, CloseCode.BAD_MESSAGE),
     ],
 )

@@ -13,7 +13,7 @@ from pkn_protocol.channel.messages import MOST_FETCHED, Fetch
 from pkn_protocol.records.ids import AuthorId, ShortId, dag_cbor_cid, short_id
 from pkn_protocol.sync.compare import LackingRow
 from pkn_protocol.sync.facts import Horizon, Progress
-from pkn_protocol.sync.fetching import CLAIM_MS, MOST_REQUESTS, PATIENCE_MS, Claims, Fetching
+from pkn_protocol.sync.fetching import ASKED_MS, CLAIM_MS, MOST_REQUESTS, PATIENCE_MS, Claims, Fetching
 
 NOW = 1_000_000
 
@@ -196,3 +196,21 @@ def test_what_came_another_way_meanwhile_is_not_fetched() -> None:
     # Nothing is left to others, so that no further comparison is needed.
     assert not fetching.passed_over
     assert not claims.has_come((by, short_id(ids[0])), NOW + 120_000)
+
+
+def test_what_a_neighbour_was_asked_for_by_its_announced_id_is_not_fetched_meanwhile() -> None:
+    claims = Claims()
+    lacking = row(1, 650, 3)
+    asked = ShortId(lacking.ids[1])
+    claims.asked(author(1), [asked], NOW)
+    fetching = Fetching(claims)
+    fetching.lacking([lacking], AUTHORS.get, DISTANCES)
+    fetch = fetching.next_fetch(1, NOW, 100)
+    assert fetch is not None
+    assert [short for _, short in names_in(fetch)] == [lacking.ids[0], lacking.ids[2]]
+    assert fetching.passed_over
+    # It did not come, and the next comparison finds it lacking still.
+    fetching.replied(1, 2, NOW, more=False)
+    fetching.lacking([LackingRow(b"", lacking.author, 650, (asked,))], AUTHORS.get, DISTANCES)
+    later = fetching.next_fetch(2, NOW + ASKED_MS, 100)
+    assert later is not None and names_in(later) == [(lacking.author, asked)]

@@ -21,7 +21,6 @@ from pkn_protocol.records.cbor import Value
 from pkn_protocol.records.fields import BadField, Fields, checked_bytes, checked_integer, checked_list
 from pkn_protocol.records.limits import TIME_MOST
 
-_ROOT_BYTES = 16
 _PERIOD_MOST = 2**32
 _GROUP_MOST = 2**20
 _UNIT_BYTES: Mapping[m.Form, int] = {
@@ -122,7 +121,7 @@ COMPARISON: Table = (
                 f.integer("at", 0, TIME_MOST),
                 f.integer("mine", 0, COUNT),
                 f.integer("yours", 0, COUNT),
-                f.bytes("root", _ROOT_BYTES),
+                f.bytes("root", m.ROOT_BYTES),
             ),
             lambda x: {"n": x.number, "at": x.at, "mine": x.mine, "yours": x.yours, "root": x.root},
         ),

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pkn_protocol.channel import messages as m
-from pkn_protocol.channel.families.table import COUNT, KIB, Row, Stage, Table, key
+from pkn_protocol.channel.families.table import COUNT, KIB, Row, Stage, Table, flag, key
+from pkn_protocol.records.fields import Fields, checked_bytes
 from pkn_protocol.records.ids import AuthorId, DeviceId
 from pkn_protocol.records.limits import KIND_BYTES, RECORD_BYTES
 
 _SIGNATURE_BYTES = 64
 _NONCE_BYTES = 32
+
+
+def _record(fields: Fields) -> bytes:
+    """Empty where it is absent."""
+    value = fields.take("record")
+    return b"" if value is None else checked_bytes(value, "record", 1, RECORD_BYTES)
+
 
 HANDSHAKE: Table = (
     (
@@ -46,9 +54,15 @@ HANDSHAKE: Table = (
             RECORD_BYTES + KIB,
             Stage.HANDSHAKE,
             lambda f: m.Proof(
-                f.bytes("sig", _SIGNATURE_BYTES), f.bytes("record", 1, RECORD_BYTES), f.bytes("token", 32)
+                f.bytes("sig", _SIGNATURE_BYTES),
+                f.bytes("record", 1, RECORD_BYTES),
+                f.bytes("token", 32),
+                flag(f, "knows"),
             ),
-            lambda x: {"sig": x.signature, "record": x.device_record, "token": x.token},
+            lambda x: (
+                {"sig": x.signature, "record": x.device_record, "token": x.token}
+                | ({"knows": True} if x.knows else {})
+            ),
         ),
     ),
     (
@@ -57,10 +71,11 @@ HANDSHAKE: Table = (
             m.Welcome,
             RECORD_BYTES + KIB,
             Stage.HANDSHAKE,
-            lambda f: m.Welcome(
-                f.bytes("sig", _SIGNATURE_BYTES), f.bytes("record", 1, RECORD_BYTES), f.bytes("token", 32)
+            lambda f: m.Welcome(f.bytes("sig", _SIGNATURE_BYTES), _record(f), f.bytes("token", 32)),
+            lambda x: (
+                {"sig": x.signature, "token": x.token}
+                | ({"record": x.device_record} if x.device_record else {})
             ),
-            lambda x: {"sig": x.signature, "record": x.device_record, "token": x.token},
         ),
     ),
     (

@@ -65,9 +65,9 @@ def any_links(fields: Fields, name: str, most: int) -> tuple[Cid, ...]:
     return tuple(checked_link(part, name) for part in listed(fields, name, most))
 
 
-def blocks(fields: Fields) -> tuple[bytes, ...]:
-    parts = listed(fields, "blocks", m.MOST_FETCHED * 2)
-    return tuple(checked_bytes(part, "blocks", 1, RECORD_BYTES) for part in parts)
+def blocks(fields: Fields, name: str = "blocks") -> tuple[bytes, ...]:
+    parts = listed(fields, name, m.MOST_FETCHED * 2)
+    return tuple(checked_bytes(part, name, 1, RECORD_BYTES) for part in parts)
 
 
 def texts(value: Value, name: str, most: int, most_bytes: int) -> tuple[str, ...]:

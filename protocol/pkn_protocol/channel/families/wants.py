@@ -19,7 +19,7 @@ from pkn_protocol.records.fields import BadField, checked_bytes, checked_integer
 from pkn_protocol.records.limits import TIME_MOST
 
 
-def _want_entry(value: Value) -> m.WantEntry:
+def want_entry(value: Value) -> m.WantEntry:
     parts = checked_list(value, "add", 1, 3)
     author = checked_bytes(parts[0], "add", HASH_BYTES, HASH_BYTES)
     if len(parts) == 1:
@@ -31,7 +31,7 @@ def _want_entry(value: Value) -> m.WantEntry:
     )
 
 
-def _write_want_entry(entry: m.WantEntry) -> Value:
+def write_want_entry(entry: m.WantEntry) -> Value:
     return [entry.author] if entry.floor is None else [entry.author, entry.floor[0], Link(entry.floor[1])]
 
 
@@ -45,7 +45,7 @@ WANTS: Table = (
             lambda f: m.Want(
                 f.integer("number", 1, COUNT),
                 f.integer("base", 0, COUNT),
-                tuple(map(_want_entry, listed(f, "add", m.MOST_WANTED))),
+                tuple(map(want_entry, listed(f, "add", m.MOST_WANTED))),
                 tuple(
                     checked_bytes(p, "drop", HASH_BYTES, HASH_BYTES) for p in listed(f, "drop", m.MOST_WANTED)
                 ),
@@ -54,7 +54,7 @@ WANTS: Table = (
             lambda x: {
                 "number": x.number,
                 "base": x.base,
-                "add": [_write_want_entry(e) for e in x.add],
+                "add": [write_want_entry(e) for e in x.add],
                 "drop": list(x.drop),
                 "more": x.more,
             },
