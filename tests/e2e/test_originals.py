@@ -61,6 +61,43 @@ def test_without_a_copy_it_is_said_what_happened_and_a_file_that_is_back_is_good
         assert ann.pkn("verify")["bad"] == []
 
 
+@pytest.mark.parametrize("back", ["moved", "copied"])
+def test_a_get_that_finds_nothing_takes_nothing_away(back: str, film: Path, tmp_path: Path) -> None:
+    ann, ben = Node("Ann", tmp_path), Node("Ben", tmp_path)
+    bytes_then, elsewhere, copy = film.read_bytes(), tmp_path / "elsewhere.bin", tmp_path / "copy.bin"
+    with running(ann, ben):
+        ben.connect(ann)
+        item = ann.pkn("publish", str(film), "--to", "public")["id"]
+        wait_for("Ben to have heard of it", lambda: ben.run("show", item, "--local").returncode == 0)
+        film.rename(elsewhere)
+        with pytest.raises(CommandFailed, match="put the file back"):
+            ann.pkn("get", item, "-o", str(copy))
+        # The loss is told as before.
+        assert str(film) in ann.pkn("show", item, "--local")["lost_original"]
+        verified = ann.run("verify", item)
+        assert verified.returncode == 1 and "film.bin" in verified.stdout
+        if back == "moved":
+            elsewhere.rename(film)
+        else:
+            film.write_bytes(bytes_then)
+            assert ann.pkn("verify", item)["bad"] == []
+        ben.pkn("get", item, "-o", str(copy))
+        assert copy.read_bytes() == bytes_then
+        assert ann.pkn("show", item)["have_payload"] is True
+
+
+def test_a_file_that_is_back_with_other_bytes_of_the_same_length_is_not_taken_for_it(
+    film: Path, tmp_path: Path
+) -> None:
+    ann = Node("Ann", tmp_path)
+    with running(ann):
+        item = ann.pkn("publish", str(film), "--to", "public")["id"]
+        film.write_bytes(film.read_bytes()[:-1] + b"?")
+        assert "was changed" in ann.run("verify", item).stdout
+        with pytest.raises(CommandFailed, match="was changed"):
+            ann.pkn("get", item, "-o", str(tmp_path / "copy.bin"))
+
+
 def test_the_state_of_an_earlier_version_is_not_bad_but_no_longer_here(film: Path, tmp_path: Path) -> None:
     ann = Node("Ann", tmp_path / "home")
     with running(ann):

@@ -27,7 +27,8 @@ from pkn_protocol.control.work import VerifyRequest, VerifySummary
 def verify(app: App, item: str | None) -> None:
     """Check signatures and contents.
 
-    Of one item, or of everything on this machine. Large files are checked where they lie. The state in which
+    Of one item, or of everything on this machine. Large files are checked where they lie; one that was put
+    back with the bytes that it had counts as it did. The state in which
     an earlier version had one is no longer here once it was changed, and that is told, not counted as bad.
     Exit status 1 when something is not what it claims to be.
     """

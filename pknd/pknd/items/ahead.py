@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from pkn_protocol.records.ids import Cid
 from pknd.store.blocks import get_block
+from pknd.store.originals import OriginalChanged
 from pknd.store.store import Store
 
 
@@ -27,8 +29,10 @@ class ReadAhead:
         """None: it is not here. Raises OriginalChanged."""
         reading, begun = self._reading, self._cid
         self._reading = self._cid = None
-        if reading is not None and begun == cid and (block := await reading) is not None:
-            return block
+        if reading is not None and begun == cid:
+            with contextlib.suppress(OriginalChanged):
+                if (block := await reading) is not None:
+                    return block
         # What was not here when it was looked for ahead may have come since.
         return await self._read(cid)
 

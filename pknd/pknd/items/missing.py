@@ -21,6 +21,7 @@ from pknd.store.blocks import (
     use_blocks,
 )
 from pknd.store.errors import NothingStays
+from pknd.store.originals import cids_of_lost_originals, lost_original
 
 WINDOW = 256
 """Blocks that are looked for at a time: one question of `have`."""
@@ -116,7 +117,9 @@ class MissingBlocks:
         files, record, payload = self._env.store.files, self._record, self._payload
 
         def look(db: sqlite3.Connection) -> int | None:
-            return None if missing_block(db, files, payload) is not None else count_used(db, record)
+            if missing_block(db, files, payload) is not None or lost_original(db, record) is not None:
+                return None
+            return count_used(db, record)
 
         count = await self._env.store.read(look)
 
@@ -142,8 +145,9 @@ class MissingBlocks:
         files, record = self._env.store.files, self._record
 
         def work(db: sqlite3.Connection) -> tuple[dict[Cid, HeldBlock], dict[Cid, bytes]]:
-            # What the disk has spoiled is as if it were not here.
-            held = held_blocks(db, {one.cid for one in unseen} - files.spoiled, record=record)
+            # What the disk has spoiled, or lay in an own file that was changed, is as if it were not here.
+            cids = {one.cid for one in unseen}
+            held = held_blocks(db, cids - files.spoiled - cids_of_lost_originals(db, cids), record=record)
             manifests = {}
             for one in unseen:
                 if one.level and one.cid in held and (block := get_block(db, files, one.cid)) is not None:

@@ -18,8 +18,9 @@ from pknd.errors import DomainError
 from pknd.items.ahead import ReadAhead
 from pknd.items.content import opened
 from pknd.items.fetching import Fetcher, Fetching
+from pknd.items.readopting import readopt
 from pknd.items.references import find_item
-from pknd.store.originals import OriginalChanged, let_go_of_lost_originals, lost_original
+from pknd.store.originals import OriginalChanged, lost_original
 from pknd.store.records import Held
 from pknd.store.spoiled import let_go_of_spoiled
 
@@ -42,7 +43,8 @@ class Contents:
         Raises:
             DomainError: as `fetch`.
         """
-        await self._look_at_original(held)
+        # Who only wants to see what is here does not wait until a film was read.
+        await self._look_at_original(held, reads_again=False)
         await self._let_go_of_spoiled(held)
         return await self._fetcher.fetch(held, timeout_s)
 
@@ -89,18 +91,19 @@ class Contents:
                 fetching.goes_on, complete = True, False
             yield FetchSummary(complete, payload.size, payload.size if complete else download.done)
 
-    async def _look_at_original(self, held: Held) -> OriginalChanged | None:
+    async def _look_at_original(self, held: Held, *, reads_again: bool = True) -> OriginalChanged | None:
         """What has become of the own file that a content is read from. Of one that was changed others may
-        hold a copy: from now on it is to come from them.
+        hold a copy: what comes from them takes its place, and until then the file may come back.
 
         Raises:
             DomainError: it was changed, and nobody is there to ask.
         """
         lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
-        if lost is not None:
-            if not self._is_anybody_online():
-                raise _unreachable(lost)
-            await self._env.store.write(lambda db: let_go_of_lost_originals(db, held.rowid))
+        if lost is not None and reads_again:
+            await readopt(self._env.store, (held.rowid,))
+            lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
+        if lost is not None and not self._is_anybody_online():
+            raise _unreachable(lost)
         return lost
 
     async def _let_go_of_spoiled(self, held: Held) -> bool:
@@ -158,7 +161,12 @@ class Contents:
         while (wanted := walk.wanted) is not None:
             over = fetching is None or fetching.is_over
             count = 0 if fetching is None else fetching.download.changes.count
-            block = await ahead.block(wanted.cid)
+            try:
+                block = await ahead.block(wanted.cid)
+            except OriginalChanged:
+                if fetching is None:
+                    raise
+                block = None
             if block is None:
                 if fetching is None or over:
                     return

@@ -13,6 +13,7 @@ from pkn_protocol.records.model import Item
 from pkn_protocol.records.payload import BadManifest
 from pkn_protocol.records.walk import PayloadWalk
 from pknd.environment import Environment
+from pknd.items.readopting import readopt
 from pknd.items.references import find_item
 from pknd.store.blocks import blocks_used, get_block, is_complete
 from pknd.store.originals import OriginalChanged, lost_original
@@ -29,12 +30,14 @@ class Verifier:
         self._env = env
 
     async def run(self, request: VerifyRequest) -> AsyncGenerator[Progress | VerifySummary, None]:
-        """Check one item's versions, or everything; bad things are listed, nothing is changed."""
+        """Check one item's versions, or everything; bad things are listed, nothing is changed. An own file
+        that was touched, or put back, and has the bytes that it had, counts as it is now."""
         rows = await self._env.store.read(lambda db: _rows(db, request.item))
         payloads, gone = 0, 0
         bad: list[BadThing] = []
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH]
+            await readopt(self._env.store, part)
             checked, missing, wrong = await asyncio.to_thread(self._check, part)
             payloads += checked
             gone += missing

@@ -19,7 +19,12 @@ from pkn_protocol.records.ids import Cid, cid_text, matches
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, seal_chunk
 from pknd import log
 from pknd.store.files import BlockFiles
-from pknd.store.originals import OriginalChanged, lost_original
+from pknd.store.originals import (
+    OriginalChanged,
+    bytes_lost,
+    forget_places_in_lost_originals,
+    lost_original,
+)
 from pknd.store.records import VISIBLE
 from pknd.store.rows import insert_rows
 
@@ -50,6 +55,7 @@ def put_blocks(db: sqlite3.Connection, files: BlockFiles, blocks: Sequence[tuple
 
     A file is written here unless somebody has written it before (`BlockFiles.write`, in another thread).
     """
+    forget_places_in_lost_originals(db, [cid for cid, _, _ in blocks])
     small = [one for one in blocks if len(one[1]) <= IN_ROW_BYTES]
     insert_rows(
         db,
@@ -80,6 +86,7 @@ def put_files(
     """Keep blocks, as (cid, bytes), whose files have been written (`BlockFiles.adopt`); those that are kept.
     A file without a row may have been taken for a stray one and deleted meanwhile."""
     kept = []
+    forget_places_in_lost_originals(db, [cid for cid, _ in blocks if files.exists(cid)])
     for cid, size in blocks:
         if cid in files.spoiled or not has_block(db, cid):
             if not files.exists(cid):
@@ -135,12 +142,12 @@ def blocks_used(db: sqlite3.Connection, record: int) -> list[Cid]:
 
 
 def bytes_used(db: sqlite3.Connection, record: int) -> int:
-    """The bytes of the blocks held for a record."""
+    """The bytes of the blocks held for a record; those in own files count while these are as they were."""
     row = db.execute(
         "SELECT coalesce(sum(size), 0) FROM block WHERE cid IN (SELECT cid FROM block_use WHERE record = ?)",
         (record,),
     ).fetchone()
-    return int(row[0])
+    return int(row[0]) - bytes_lost(db, record)
 
 
 def put_own_file(db: sqlite3.Connection, own: OwnFile, *, record: int) -> None:
@@ -220,10 +227,15 @@ def get_block(db: sqlite3.Connection, files: BlockFiles, cid: Cid) -> bytes | No
     path, size, mtime_ns, key = db.execute(
         "SELECT path, size, mtime_ns, key FROM own_file WHERE rowid = ?", (own_file,)
     ).fetchone()
-    return _read_own(Path(os.fsdecode(path)), size, mtime_ns, key, position, cid)
+    return read_own_file(Path(os.fsdecode(path)), size, mtime_ns, key, position, cid)
 
 
-def _read_own(path: Path, size: int, mtime_ns: int, key: bytes | None, position: int, cid: Cid) -> bytes:
+def read_own_file(path: Path, size: int, mtime_ns: int, key: bytes | None, position: int, cid: Cid) -> bytes:
+    """A block that is part `position` of an own file.
+
+    Raises:
+        OriginalChanged: the file, or that part of it, is not what it was.
+    """
     step = BLOCK_BYTES if key is None else SEALED_CHUNK_BYTES
     try:
         # Without blocking: a pipe may lie there now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pkn_protocol.records.ids import Cid
@@ -26,19 +26,33 @@ def lost_original(db: sqlite3.Connection, record: int) -> OriginalChanged | None
 
     It may come back: a disk that is not plugged in is no reason to forget it.
     """
-    return next((found for _, found in _lost_originals(db, record)), None)
+    return next((found for _, found in lost_own_files(db, record)), None)
 
 
-def let_go_of_lost_originals(db: sqlite3.Connection, record: int) -> None:
-    """From now on a record's payload is to come from peers, where its own file is not what it was."""
-    for own_file, _ in list(_lost_originals(db, record)):
+def bytes_lost(db: sqlite3.Connection, record: int) -> int:
+    """The bytes of a record's blocks that would be read from own files that are not what they were."""
+    return sum(
         db.execute(
-            "UPDATE payload SET complete = 0 WHERE record IN (SELECT block_use.record FROM block_use"
-            " JOIN block ON block.cid = block_use.cid WHERE block.own_file = ?)",
+            "SELECT coalesce(sum(size), 0) FROM block WHERE own_file = ?"
+            " AND cid IN (SELECT cid FROM block_use WHERE record = ?)",
+            (own_file, record),
+        ).fetchone()[0]
+        for own_file, _ in list(lost_own_files(db, record))
+    )
+
+
+def forget_places_in_lost_originals(db: sqlite3.Connection, cids: Sequence[Cid]) -> None:
+    """Of some blocks that have come from elsewhere: they need own files that are not what they were no more.
+    Until then a block's place in such a file is kept, since the file may come back."""
+    if db.execute("SELECT 1 FROM own_file LIMIT 1").fetchone() is None:
+        return
+    for cid in cids_of_lost_originals(db, cids):
+        [own_file] = db.execute("SELECT own_file FROM block WHERE cid = ?", (cid,)).fetchone()
+        db.execute("DELETE FROM block WHERE cid = ?", (cid,))
+        db.execute(
+            "DELETE FROM own_file WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM block WHERE own_file = ?1)",
             (own_file,),
         )
-        db.execute("DELETE FROM block WHERE own_file = ?", (own_file,))
-        db.execute("DELETE FROM own_file WHERE rowid = ?", (own_file,))
 
 
 def cids_of_lost_originals(db: sqlite3.Connection, cids: Iterable[Cid]) -> set[Cid]:
@@ -56,7 +70,8 @@ def cids_of_lost_originals(db: sqlite3.Connection, cids: Iterable[Cid]) -> set[C
     return lost
 
 
-def _lost_originals(db: sqlite3.Connection, record: int) -> Iterator[tuple[int, OriginalChanged]]:
+def lost_own_files(db: sqlite3.Connection, record: int) -> Iterator[tuple[int, OriginalChanged]]:
+    """The rows of a record's own files that are not what they were, with what has become of them."""
     if db.execute("SELECT 1 FROM own_file LIMIT 1").fetchone() is None:
         return
     found = db.execute(
