@@ -54,9 +54,10 @@ def edit(
     """Write the next version of an item.
 
     Its text is what FILE holds, or - standard input. With neither, and no option that changes something else,
-    your editor opens with the text as it is. Who may read the item stays as it is. Earlier versions stay: pkn
-    history. Of an item that came from a file, the file itself is not changed: once it is, importing it again
-    replaces the edit.
+    your editor opens with the text as it is. Without --title the title stays, unless the new text says one in
+    its front matter, or in its heading where the old text's heading was the title; the file's name and who
+    may read the item stay in any case. Earlier versions stay: pkn history. Of an item that came from a file,
+    the file itself is not changed: once it is, importing it again replaces the edit.
     """
     if tags and no_tags:
         raise click.UsageError("--tag and --no-tags exclude each other", click.get_current_context())

@@ -36,9 +36,11 @@ class ItemKind(StrEnum):
 class Captured:
     """One item's content.
 
-    `text` is what is analysed (None: nothing to read in it), `excerpt` what is shown of it where that is not
-    its own first lines; `data` the payload's bytes, None where `path` names a file that is referenced in
-    place or where there is no payload. `links` are hrefs as written, `warnings` what to tell the user.
+    `title` is what it is called; `stated_title` is what its front matter calls it, `heading` the text's (of a
+    page its title), None where there is none. `text` is what is analysed (None: nothing to read in it),
+    `excerpt` what is shown of it where that is not its own first lines; `data` the payload's bytes, None
+    where `path` names a file that is referenced in place or where there is no payload. `links` are hrefs as
+    written, `warnings` what to tell the user.
     """
 
     kind: ItemKind
@@ -56,6 +58,8 @@ class Captured:
     dated: int | None = None
     url: str | None = None
     links: tuple[str, ...] = ()
+    stated_title: str | None = None
+    heading: str | None = None
     warnings: tuple[str, ...] = field(default=())
 
 

@@ -102,7 +102,7 @@ def capture_text(path: Path, data: bytes, size: int) -> Captured:
     )
     if kind == "text/html":
         title, seen = title_and_text(text)
-        captured = replace(captured, title=title or name, excerpt=seen)
+        captured = replace(captured, title=title or name, heading=title or None, excerpt=seen)
     if in_place:
         return replace(captured, path=path)
     if kind == "text/plain":

@@ -31,8 +31,8 @@ def capture_markdown(text: str, *, fallback_title: str, name: str | None = None)
     """
     front = read_front_matter(text)
     fields, body = front.fields, front.body
-    heading = _HEADING.search(body)
-    title = _text_field(front, "title") or (heading.group(1).strip() if heading else "") or fallback_title
+    stated, heading = _text_field(front, "title"), heading_of(body)
+    title = stated or heading or fallback_title
     data = body.encode("utf-8")
     return Captured(
         kind=_kind(front),
@@ -48,6 +48,8 @@ def capture_markdown(text: str, *, fallback_title: str, name: str | None = None)
         dated=_date(fields.get("dated", fields.get("date"))),
         url=_text_field(front, "url"),
         links=links_of(body),
+        stated_title=stated,
+        heading=heading or None,
     )
 
 
@@ -59,15 +61,22 @@ def plain_note(captured: Captured, text: str, *, stem: str) -> Captured:
     """
     try:
         front = read_front_matter(text)
-        title, tags = _text_field(front, "title"), _tags(front)
+        stated, tags = _text_field(front, "title"), _tags(front)
     except CaptureError:
         # It may be no front matter at all; who may read the text has been asked of it before, and strictly.
-        front, title, tags = FrontMatter({}, text), None, ()
+        front, stated, tags = FrontMatter({}, text), None, ()
+    title = stated
     if title is None:
         first = first_line(front.body)
         title = first if 0 < len(first) <= _TITLE_CHARS else stem
     excerpt = front.body if front.fields else None
-    return replace(captured, kind=ItemKind.NOTE, title=title, tags=tags, excerpt=excerpt)
+    return replace(captured, kind=ItemKind.NOTE, title=title, tags=tags, excerpt=excerpt, stated_title=stated)
+
+
+def heading_of(body: str) -> str:
+    """A text's first heading; empty where it has none."""
+    found = _HEADING.search(body)
+    return found.group(1).strip() if found else ""
 
 
 def links_of(body: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import (
@@ -24,24 +23,19 @@ from pkn_protocol.control.items import (
 )
 from pkn_protocol.control.summaries import ItemList, ListFilter
 from pkn_protocol.control.work import Progress
-from pkn_protocol.records.ids import AuthorId, Cid, cid_text
+from pkn_protocol.records.ids import AuthorId, cid_text
 from pkn_protocol.records.model import Item, Record, Retraction
-from pkn_protocol.search.believed import is_text as is_text_payload
-from pknd.capture.captured import Captured, ItemKind
-from pknd.capture.files import capture_file
-from pknd.capture.markdown import capture_markdown, links_of
 from pknd.capture.tags import clean_tags
 from pknd.control.services import PayloadContent
 from pknd.environment import Environment
 from pknd.errors import DomainError
-from pknd.items.content import chunks, read_chunk
 from pknd.items.detail import detail_of, history_of
 from pknd.items.drafts import notes_on
+from pknd.items.editing import edited, links_after
 from pknd.items.fetching import Fetcher
-from pknd.items.linking import linked_items
 from pknd.items.origins import note_on_edit, replaced_by_next
 from pknd.items.publisher import Draft, Publisher
-from pknd.items.publishing import Unchanged, given_language, prepare
+from pknd.items.publishing import Unchanged, prepare
 from pknd.items.reading import Contents
 from pknd.items.references import find_item
 from pknd.items.summaries import Holders, summary_of
@@ -49,7 +43,6 @@ from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
 from pknd.people.view import PeopleView
 from pknd.store.records import Filter, Held, listed, tag_counts
-from pknd.store.sources import path_of
 
 RelatedTo = Callable[[sqlite3.Connection, Held, int], Sequence[Held]]
 """What is like an item, at most so many."""
@@ -96,8 +89,8 @@ class Items:
         held = await self._env.store.read(lambda db: find_item(db, ref))
         item = _own_item(held, self._env.keys.author, "edit")
         replaces = await self._env.store.read(lambda db: replaced_by_next(db, held.record.item_id))
-        captured = await asyncio.to_thread(self._edited, held, item, request)
-        links = await self._env.store.read(lambda db: _links_after(db, held, item, captured, request))
+        captured = await asyncio.to_thread(edited, self._env.store, held, item, request)
+        links = await self._env.store.read(lambda db: links_after(db, held, item, captured, request))
         draft = Draft(
             captured,
             held.record.audience or PUBLIC,
@@ -182,62 +175,6 @@ class Items:
 
         return await self._env.store.read(work)
 
-    def _edited(self, held: Held, item: Item, request: EditRequest) -> Captured:
-        if request.path is not None:
-            captured = capture_file(Path(request.path))
-        elif request.text is not None:
-            captured = capture_markdown(request.text, fallback_title=item.title, name=item.name)
-            if item.payload is not None and item.payload.type == "text/plain":
-                captured = replace(captured, media_type="text/plain")
-        else:
-            captured = self._unchanged(held, item)
-        if captured.audience is not None and captured.audience != (held.record.audience or PUBLIC):
-            raise DomainError(
-                ErrorCode.CONFLICT,
-                "an edit cannot change who an item is for",
-                "retract it and publish it anew for the other audience",
-            )
-        is_text = item.payload is None or is_text_payload(item.payload)
-        if is_text and captured.text is None and request.kind is None:
-            raise DomainError(
-                ErrorCode.CONFLICT,
-                f"{item.title!r} is a text, and {captured.name or 'the file'} is {captured.media_type}",
-                "publish the file as an item of its own, or say --kind file if it shall become one",
-            )
-        written = request.path is not None or request.text is not None
-        return replace(
-            captured,
-            kind=ItemKind(held.record.kind if request.kind is None else request.kind),
-            title=request.title or (captured.title if written else item.title),
-            tags=clean_tags(request.tags) if request.tags is not None else (captured.tags or item.tags),
-            lang=given_language(request.lang) or captured.lang or item.lang,
-            url=captured.url or item.url,
-        )
-
-    def _unchanged(self, held: Held, item: Item) -> Captured:
-        """The content as it is, for an edit of title or tags alone."""
-        payload, files = item.payload, self._env.store.files
-        data = b""
-        if payload is not None:
-            data = self._env.store.read_now(
-                lambda db: b"".join(
-                    read_chunk(db, files, payload, number, cid)
-                    for number, cid in enumerate(chunks(db, payload, files))
-                )
-            )
-        media_type = payload.type if payload is not None else "text/plain"
-        text = data.decode("utf-8", errors="replace") if media_type.startswith("text/") else None
-        return Captured(
-            kind=ItemKind(held.record.kind),
-            title=item.title,
-            media_type=media_type,
-            text=text,
-            data=data if payload is not None else None,
-            size=len(data),
-            name=item.name,
-            links=links_of(text or ""),
-        )
-
     def _told(self, record: Record, notes: tuple[str, ...], *, unchanged: bool = False) -> Published:
         item = record.body
         audience = record.audience or PUBLIC
@@ -254,16 +191,6 @@ class Items:
             warnings=notes,
             unchanged=unchanged,
         )
-
-
-def _links_after(
-    db: sqlite3.Connection, held: Held, item: Item, captured: Captured, request: EditRequest
-) -> tuple[Cid, ...]:
-    """What an edited item links to: as before where the text stayed, else as from where its file lies."""
-    if request.path is None and request.text is None:
-        return item.links
-    path = path_of(db, held.record.item_id) if request.path is None else Path(request.path)
-    return linked_items(db, captured, path)
 
 
 _INSTEAD = {

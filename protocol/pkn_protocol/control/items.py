@@ -27,7 +27,8 @@ class PublishRequest:
 @dataclass(frozen=True, slots=True)
 class EditRequest:
     """At least one field; what is absent stays as it was. `tags` replaces all of them. Without `kind` an item
-    that is a text takes no content that is none."""
+    that is a text takes no content that is none. Without `title` a new text's front matter may say one, and
+    its heading does where the old text's heading was the title."""
 
     path: str | None = None
     text: str | None = None

@@ -70,3 +70,47 @@ async def test_what_has_no_file_or_is_edited_by_it_is_not_warned_of(tmp_path: Pa
         assert (await daemon.items.edit(item, EditRequest(path=str(path)))).warnings == ()
         path.unlink()
         assert (await daemon.items.edit(item, EditRequest(title="Gin"))).warnings == ()
+
+
+@pytest.mark.parametrize("how", ["file", "text"])
+@pytest.mark.parametrize(
+    ("before", "title", "after", "expected"),
+    [
+        ("# Sloes\n\nfrost", None, "# Medlars\n\nfrost", "Medlars"),
+        ("# Sloes\n\nfrost", None, "no heading any more", "Sloes"),
+        ("# Sloes\n\nfrost", "My sloes", "# Medlars\n\nfrost", "My sloes"),
+        ("no heading", "My sloes", "another first line", "My sloes"),
+        ("---\ntitle: Sloes\n---\nfrost", None, "# Medlars\n\nfrost", "Sloes"),
+        ("no heading", "My sloes", "---\ntitle: Medlars\n---\n# Frost", "Medlars"),
+    ],
+)
+async def test_an_edit_keeps_the_title_unless_the_text_says_it_anew(
+    tmp_path: Path, how: str, before: str, title: str | None, after: str, expected: str
+) -> None:
+    ann, path, draft = Inside("Ann", tmp_path), tmp_path / "notes.md", tmp_path / "draft-x7.md"
+    path.write_text(before)
+    draft.write_text(after)
+    async with ann.running() as daemon:
+        item = (await daemon.items.publish(PublishRequest(path=str(path), title=title))).item
+        change = EditRequest(path=str(draft)) if how == "file" else EditRequest(text=after)
+        assert (await daemon.items.edit(item, change)).title == expected
+        shown = await daemon.items.show(item, fetch=False, timeout_s=1)
+        assert (shown.title, shown.name) == (expected, "notes.md")
+        assert (await daemon.items.edit(item, EditRequest(path=str(draft), title="Gin"))).title == "Gin"
+
+
+async def test_an_edit_of_a_page_or_of_bytes_keeps_their_title_too(tmp_path: Path) -> None:
+    ann, path, draft = Inside("Ann", tmp_path), tmp_path / "sloes.html", tmp_path / "draft-x7.html"
+    path.write_text("<html><head><title>Sloes</title></head><body>frost</body></html>")
+    draft.write_text("<html><head><title>Medlars</title></head><body>frost</body></html>")
+    picture, other = tmp_path / "sloes.bin", tmp_path / "tmp123.bin"
+    picture.write_bytes(b"\0one")
+    other.write_bytes(b"\0two")
+    async with ann.running() as daemon:
+        item = (await daemon.items.publish(PublishRequest(path=str(path)))).item
+        assert (await daemon.items.edit(item, EditRequest(path=str(draft)))).title == "Medlars"
+        await daemon.items.edit(item, EditRequest(title="Mine"))
+        assert (await daemon.items.edit(item, EditRequest(path=str(path)))).title == "Mine"
+        item = (await daemon.items.publish(PublishRequest(path=str(picture)))).item
+        assert (await daemon.items.edit(item, EditRequest(path=str(other)))).title == "sloes.bin"
+        assert (await daemon.items.show(item, fetch=False, timeout_s=1)).name == "sloes.bin"
