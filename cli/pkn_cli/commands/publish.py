@@ -63,9 +63,9 @@ def publish(
     WHAT is a file, a URL (a bookmark), or - for a text on standard input. With nothing your editor opens, or
     standard input is read where there is no terminal. Folders go in with pkn import. Returns when it is on
     disk. Of several those that can be are published; what is wrong with each other one is told in a line, and
-    exit status 1 says that there was one. A file that was published or imported before becomes the next
-    version of its item, and stays for those who may read that unless --to says otherwise; unchanged it is
-    left alone, so the same command can be repeated. Undo: pkn retract.
+    exit status 1 says that there was one. A file that was published or imported before, or a URL that you
+    published, becomes the next version of its item, and stays for those who may read that unless --to says
+    otherwise; unchanged it is left alone, so the same command can be repeated. Undo: pkn retract.
     """
     if len(what) > 1 and title is not None:
         raise click.UsageError("--title goes with one WHAT alone", click.get_current_context())

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import PublishRequest
-from pkn_protocol.records.ids import cid_text
+from pkn_protocol.records.ids import AuthorId, Cid, cid_text
 from pkn_protocol.records.model import Item, Record
-from pknd.capture.captured import Captured, CaptureError, ItemKind, first_line
+from pknd.capture.captured import Captured, ItemKind, first_line
 from pknd.capture.files import capture_file
-from pknd.capture.front_matter import read_front_matter
 from pknd.capture.language import LANGUAGE_HINT, language_tag
 from pknd.capture.markdown import capture_markdown
 from pknd.capture.tags import clean_tags
 from pknd.errors import DomainError
+from pknd.items.bookmarks import bookmark, carried_bookmark, note_of, own_bookmark
 from pknd.items.carrying import carried
 from pknd.items.linking import linked_items
 from pknd.items.origins import digest_of, is_here, note_on_import, replaced_by_next
 from pknd.items.publisher import Draft, Made, Publisher, audience_of
 from pknd.people.circles import PUBLIC
 from pknd.store.files import BlockFiles
-from pknd.store.records import get, versions
+from pknd.store.records import Held, get, versions
 from pknd.store.sources import source_at
 from pknd.store.store import Store
 
@@ -67,7 +67,7 @@ def capture_given(request: PublishRequest) -> Given:
         captured = capture_file(path)
         return Given(_with_fields(captured, request), path, digest_of(path, captured), captured)
     if request.url is not None and request.path is None:
-        return Given(_with_fields(_bookmark(request.url, request.text, request.title), request))
+        return Given(_with_fields(bookmark(request.url, request.text, request.title), request))
     if request.text is not None and len(given) == 1:
         captured = capture_markdown(request.text, fallback_title="")
         # Of what its author wrote no line is the title before the front matter is told from it.
@@ -77,14 +77,14 @@ def capture_given(request: PublishRequest) -> Given:
 
 
 def prepare(
-    store: Store, publisher: Publisher, request: PublishRequest, *, default: str
+    store: Store, publisher: Publisher, request: PublishRequest, *, me: AuthorId, default: str
 ) -> Unchanged | tuple[ToWrite, Made | None]:
     """Capture, plan, and sign what is public; what is sealed may need a key first. Blocking, for a thread: on
     a busy machine several of them, one for each step, would each wait for its turn."""
     given = capture_given(request)
     lang = publisher.default_lang
     planned = store.read_now(
-        lambda db: plan(db, store.files, given, request, default=default, default_lang=lang)
+        lambda db: plan(db, store.files, given, request, me=me, default=default, default_lang=lang)
     )
     if isinstance(planned, Unchanged):
         return planned
@@ -100,13 +100,19 @@ def plan(
     given: Given,
     request: PublishRequest,
     *,
+    me: AuthorId,
     default: str,
     default_lang: str,
 ) -> ToWrite | Unchanged:
-    """What is to be done. A file stays for those for whom it was published before, unless it is said anew."""
+    """What is to be done. A file or bookmark stays for those for whom it was published before, unless it is
+    said anew."""
     captured, path = given.captured, given.path
     links = linked_items(db, captured, path)
     if path is None:
+        if (url := request.url) is not None:
+            again = own_bookmark(db, me, url, kind=captured.kind, audience=request.audience)
+            if again is not None:
+                return _bookmark_again(db, files, captured, request, again)
         return ToWrite(
             Draft(captured, audience_of(request.audience, captured.audience, default), links=links)
         )
@@ -119,11 +125,9 @@ def plan(
     was = before.record.audience or PUBLIC
     audience = audience_of(request.audience, captured.audience, was)
     if audience != was:
-        note = (
-            f"it was published to {was} before, and that item stays: "
-            f"pkn retract {cid_text(known.item)} takes it back"
+        return ToWrite(
+            Draft(captured, audience, links=links, source=origin), (_note_on_other(was, known.item),)
         )
-        return ToWrite(Draft(captured, audience, links=links, source=origin), (note,))
     newest = next((version for version in versions(db, known.item) if version.head), before)
     if known.digest == given.digest and is_here(db, before) and _says_all(newest.record, request):
         return Unchanged(newest.record)
@@ -141,6 +145,38 @@ def plan(
     replaced = note_on_import(known, newest.record)
     draft = Draft(captured, audience, known.item, replaced_by_next(db, known.item), links, origin)
     return ToWrite(draft, () if replaced is None else (replaced,))
+
+
+def _bookmark_again(
+    db: sqlite3.Connection, files: BlockFiles, captured: Captured, request: PublishRequest, before: Held
+) -> ToWrite | Unchanged:
+    item, record = before.record.body, before.record
+    was = record.audience or PUBLIC
+    audience = audience_of(request.audience, captured.audience, was)
+    links = linked_items(db, captured, None)
+    if audience != was or not isinstance(item, Item):
+        return ToWrite(Draft(captured, audience, links=links), (_note_on_other(was, record.item_id),))
+    note = note_of(db, files, item)
+    is_new = request.text is not None and request.text != note
+    if not is_new and _says_all(record, request):
+        return Unchanged(record)
+    said = carried_bookmark(before, item, request.text or "" if is_new else note, is_new=is_new)
+    return ToWrite(
+        Draft(
+            _with_fields(said, request),
+            audience,
+            record.item_id,
+            replaced_by_next(db, record.item_id),
+            links if is_new else item.links,
+        )
+    )
+
+
+def _note_on_other(audience: str, item: Cid) -> str:
+    return (
+        f"it was published to {audience} before, and that item stays: "
+        f"pkn retract {cid_text(item)} takes it back"
+    )
 
 
 def _says_all(record: Record, request: PublishRequest) -> bool:
@@ -175,24 +211,6 @@ def given_language(given: str | None) -> str | None:
         return language_tag(given)
     except ValueError as error:
         raise DomainError(ErrorCode.BAD_REQUEST, str(error), f"give {LANGUAGE_HINT}") from None
-
-
-def _bookmark(url: str, note: str | None, title: str | None) -> Captured:
-    if not url.startswith(("http://", "https://")):
-        raise CaptureError("bad-url", f"{url!r} is not a web address", "begin it with https://")
-    data = note.encode("utf-8") if note else None
-    audience = read_front_matter(note or "").audience
-    return Captured(
-        kind=ItemKind.BOOKMARK,
-        title=title or url.split("://", 1)[1].rstrip("/"),
-        media_type="text/markdown",
-        text=note or "",
-        excerpt=(note or "") + "\n" + url,
-        data=data,
-        size=len(data or b""),
-        url=url,
-        audience=audience,
-    )
 
 
 def _first_line(text: str) -> str:

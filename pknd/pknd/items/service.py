@@ -72,10 +72,10 @@ class Items:
         self._related = related
 
     async def publish(self, request: PublishRequest) -> Published:
-        """Write an item; of a file that is published already the next version, or nothing where it is as it
-        was."""
-        default, publisher = self._default_audience(), self._publisher
-        ready = await asyncio.to_thread(prepare, self._env.store, publisher, request, default=default)
+        """Write an item; of a file or an address that is published already the next version, or nothing where
+        it is as it was."""
+        default, publisher, me = self._default_audience(), self._publisher, self._env.keys.author
+        ready = await asyncio.to_thread(prepare, self._env.store, publisher, request, me=me, default=default)
         if isinstance(ready, Unchanged):
             return self._told(ready.record, (), unchanged=True)
         planned, made = ready

@@ -43,7 +43,7 @@ class Published:
     """The record that was written; after an edit `id` is the new version's, `item` the first one's.
 
     `readers` is how many people can read it, null for public. `unchanged`: nothing was written, since this
-    version of the file's item says it all already.
+    version of the file's or the bookmark's item says it all already.
     """
 
     id: str
