@@ -56,6 +56,8 @@ class Download:
         self.done = 0
         self.total = stored_size(payload.size, sealed=payload.key is not None)
         self.changes = Changes()
+        self.author_lacks = False
+        """The author, connected, has answered that a part of it is not to be had there."""
         self.is_abandoned = False
         """Nobody waits for it any more: it ends as soon as something would have to be fetched."""
         self._env = env
@@ -200,6 +202,7 @@ class Download:
             reply = await link.request(m.Have(cids), timeout_s=_HAVE_S)
             if isinstance(reply, m.Holds):
                 held = [bool(one) for one in reply.held]
+                self.author_lacks |= link.peer.author == self._author and not all(held)
         except (LinkClosed, TimeoutError) as error:
             log.event("fetch.unanswered", LogLevel.DEBUG, device=_name(link), error=str(error))
         self._schedule.told(link, cids, held, self._env.monotonic())
@@ -229,6 +232,7 @@ class Download:
         finally:
             del self._fetching[key]
         if loss is not None:
+            self.author_lacks |= link.peer.author == self._author and loss is Loss.ABSENT
             self._schedule.lost(link, wanted.cid, loss, self._env.monotonic())
         self._wake.set()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.items import FetchSummary
 from pkn_protocol.control.work import Progress
-from pkn_protocol.records.ids import Cid
+from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Item, Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, SEALED_CHUNK_BYTES, BadManifest
 from pkn_protocol.records.walk import PayloadWalk, check_length
@@ -30,12 +30,14 @@ _TELL_EVERY_S = 0.1
 
 
 class Contents:
-    """Contents as the control API has them."""
+    """Contents as the control API has them. `online`: whose devices are connected."""
 
-    def __init__(self, env: Environment, fetcher: Fetcher, *, is_anybody_online: Callable[[], bool]) -> None:
+    def __init__(
+        self, env: Environment, fetcher: Fetcher, *, online: Callable[[], Collection[AuthorId]]
+    ) -> None:
         self._env = env
         self._fetcher = fetcher
-        self._is_anybody_online = is_anybody_online
+        self._online = online
 
     async def bring(self, held: Held, timeout_s: float) -> bool:
         """Have a content here within so many seconds; whether it is. The fetch goes on when the time is up.
@@ -102,7 +104,7 @@ class Contents:
         if lost is not None and reads_again:
             await readopt(self._env.store, (held.rowid,))
             lost = await self._env.store.read(lambda db: lost_original(db, held.rowid))
-        if lost is not None and not self._is_anybody_online():
+        if lost is not None and not self._online():
             raise _unreachable(lost)
         return lost
 
@@ -128,6 +130,7 @@ class Contents:
         step = BLOCK_BYTES if payload.key is None else SEALED_CHUNK_BYTES
         begin, end = first // step, max(first // step + 1, -(-last // step))
         ahead = ReadAhead(self._env.store)
+        author_lacks = False
         let_go = set[Cid]()
         try:
             walk = PayloadWalk(payload, first=begin * BLOCK_BYTES, last=end * BLOCK_BYTES)
@@ -140,10 +143,12 @@ class Contents:
                         yield text[max(0, first - number * step) : last - number * step]
                     if walk.wanted is not None and fetching is not None and fetching.is_over:
                         fetching.result()
+                        author_lacks = fetching.download.author_lacks and held.record.author in self._online()
                 if walk.wanted is not None:
                     # Once each: a disk may spoil whatever is written to it.
                     if walk.wanted.cid in let_go or not await self._let_go_of_spoiled(held):
-                        raise _unreachable(lost, spoiled=walk.wanted.cid in files.spoiled)
+                        spoiled = walk.wanted.cid in files.spoiled
+                        raise _unreachable(lost, spoiled=spoiled, author_lacks=author_lacks)
                     let_go.add(walk.wanted.cid)
         except OriginalChanged as error:
             raise DomainError("original-changed", str(error), _PUT_BACK) from error
@@ -183,13 +188,21 @@ class Contents:
             yield wanted.offset // BLOCK_BYTES, block
 
 
-def _unreachable(lost: OriginalChanged | None, *, spoiled: bool = False) -> DomainError:
+def _unreachable(
+    lost: OriginalChanged | None, *, spoiled: bool = False, author_lacks: bool = False
+) -> DomainError:
     if spoiled:
         problem = "this disk has spoiled a part of the content, and nobody who is online now holds it"
         return DomainError(ErrorCode.UNREACHABLE, problem, "try again when somebody who has it is connected")
     if lost is not None:
         problem = f"{lost}, and nobody who is online now holds it as it was"
         return DomainError("original-changed", problem, _PUT_BACK)
+    if author_lacks:
+        return DomainError(
+            ErrorCode.UNREACHABLE,
+            "its author is online, but no longer has the content as it was; nor has anybody else online",
+            "ask its author to put the file back, or to publish it anew",
+        )
     return DomainError(
         ErrorCode.UNREACHABLE,
         "nobody who is online now holds the content",

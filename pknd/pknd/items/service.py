@@ -68,7 +68,7 @@ class Items:
         self._view = view
         self._holders = holders
         self._default_audience = default_audience
-        self._contents = Contents(env, fetcher, is_anybody_online=lambda: bool(holders().online))
+        self._contents = Contents(env, fetcher, online=lambda: holders().online)
         self._related = related
 
     async def publish(self, request: PublishRequest) -> Published:

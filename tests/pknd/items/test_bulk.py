@@ -365,7 +365,19 @@ async def test_nothing_is_had_from_nobody_and_that_is_said_soon(tmp_path: Path) 
         await arrived(ben, item)
         path.unlink()
         assert not (await fetched(ben, item)).complete
-        with pytest.raises(DomainError, match="nobody who is online"):
+        with pytest.raises(DomainError, match="author is online, but no longer has"):
+            await whole(ben, item)
+
+
+async def test_without_its_author_it_is_said_that_nobody_online_holds_it(tmp_path: Path) -> None:
+    ann, ben = Inside("Ann", tmp_path), Inside("Ben", tmp_path)
+    async with ben.running() as b:
+        async with ann.running() as a:
+            await meet(b, a)
+            item = await published(ann, written(tmp_path, content("away")))
+            await arrived(ben, item)
+        await until("Ann to be gone", lambda: not b.network.links)
+        with pytest.raises(DomainError, match="nobody who is online now holds"):
             await whole(ben, item)
 
 
