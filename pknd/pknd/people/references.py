@@ -24,7 +24,7 @@ def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorI
     """The person that a reference names. A claimed name names nobody: it only brings suggestions.
 
     Raises:
-        DomainError: unknown, ambiguous, or only a claimed name.
+        DomainError: unknown, ambiguous, too short for a key, or only a claimed name.
     """
     text = typed.strip()
     if (holder := holder_of_petname(db, text)) is not None:
@@ -40,7 +40,7 @@ def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorI
             raise DomainError(ErrorCode.BAD_REFERENCE, f"{typed} is no person's key: {error}") from error
     start = text.removeprefix("did:key:").removeprefix(_BEGINNING)
     if len(start) >= _LEAST_CHARS:
-        found = [key for key in sorted(everybody) if key.startswith(f"did:key:{_BEGINNING}{start}")]
+        found = [key for key in sorted(everybody) if _begins(key, start)]
         if len(found) == 1:
             return everybody[found[0]]
         if found:
@@ -58,6 +58,12 @@ def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorI
             "use the key, and give a petname with `pkn trust KEY PETNAME`",
             tuple(_candidate(view, author) for author in claimed[:10]),
         )
+    if len(start) < _LEAST_CHARS and (start != text or any(_begins(key, start) for key in everybody)):
+        raise DomainError(
+            ErrorCode.BAD_REFERENCE,
+            f"{typed!r} is too short for a person's key",
+            f"type {_LEAST_CHARS} or more characters behind {_BEGINNING}, as in `pkn people`",
+        )
     raise DomainError(
         ErrorCode.NO_SUCH_PERSON,
         f"nobody here is called {typed}",
@@ -68,8 +74,12 @@ def find_person(db: sqlite3.Connection, view: PeopleView, typed: str) -> AuthorI
 def begins_a_key(db: sqlite3.Connection, name: str, me: AuthorId) -> bool:
     """Whether a name could be typed for the key of somebody who is known here."""
     return len(name) >= _LEAST_CHARS and any(
-        did_key(author).startswith(f"did:key:{_BEGINNING}{name}") for author in {*known_authors(db), me}
+        _begins(did_key(author), name) for author in {*known_authors(db), me}
     )
+
+
+def _begins(key: str, start: str) -> bool:
+    return key.startswith(f"did:key:{_BEGINNING}{start}")
 
 
 def looks_like_a_key(name: str) -> bool:

@@ -60,3 +60,18 @@ async def test_whom_one_trusts_no_longer_one_vouches_for_no_longer(tmp_path: Pat
         assert not (await ann.people.person("bea")).vouched
         assert (await ann.people.vouch("bea", withdraw=False)).vouched
         assert [*(await inside.env.store.read(vouches)).values()] == [frozenset({bea})]
+
+
+@pytest.mark.parametrize("before", ["", "z6Mk", "did:key:z6Mk"])
+async def test_the_beginning_of_a_key_that_is_too_short_is_told_as_that(tmp_path: Path, before: str) -> None:
+    bea = did_key(Person("Bea").author)
+    start = bea.removeprefix("did:key:z6Mk")
+    async with Inside("Ann", tmp_path).running() as ann:
+        await ann.people.trust(bea, petname=None)
+        assert (await ann.people.person(before + start[:8])).id == bea
+        with pytest.raises(DomainError, match="too short for a person's key") as error:
+            await ann.people.person(before + start[:7])
+        assert "8 or more characters" in str(error.value.hint)
+        # What begins nobody's key may be a name.
+        with pytest.raises(DomainError, match="nobody here is called"):
+            await ann.people.person("Nobody")
