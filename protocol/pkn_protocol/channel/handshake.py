@@ -187,8 +187,8 @@ class ServerHandshake:
 
 
 def transcript_of(client: Hello, server: Hello) -> bytes:
-    """The hash of both hellos as they were encoded."""
-    frames = (encode_message(Envelope(hello)) for hello in (client, server))
+    """The hash of both hellos as they were encoded, which is the same in all versions."""
+    frames = (encode_message(Envelope(hello), LEAST_VERSION) for hello in (client, server))
     return sha256(_DOMAIN + b"".join(sha256(frame).digest() for frame in frames)).digest()
 
 

@@ -95,17 +95,18 @@ def test_each_message_comes_out_as_it_went_in(message: m.Message, stage: Stage, 
         decode_message(frame + b"\x00", stage)
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("message", OPEN, ids=name)
-def test_nothing_but_the_handshake_is_spoken_before_it_is_over(message: m.Message) -> None:
+def test_nothing_but_the_handshake_is_spoken_before_it_is_over(message: m.Message, version: int) -> None:
     if not isinstance(message, m.Unsupported):
         with pytest.raises(ChannelError):
-            decode_message(encode_message(m.Envelope(message)), Stage.HANDSHAKE)
+            decode_message(encode_message(m.Envelope(message), version), Stage.HANDSHAKE)
 
 
 @pytest.mark.parametrize("message", HANDSHAKE, ids=name)
 def test_the_handshake_is_not_repeated(message: m.Message) -> None:
     with pytest.raises(ChannelError):
-        decode_message(encode_message(m.Envelope(message)), Stage.OPEN)
+        decode_message(encode_message(m.Envelope(message), 1), Stage.OPEN)
 
 
 def test_frequent_messages_of_version_2_are_as_the_specification_says() -> None:
