@@ -79,6 +79,7 @@ class Queries:
         self._results = Results(env, view=view, holders=holders)
         self._incoming = Incoming(env, view=view, rank_weights=rank_weights, in_vain=in_vain)
         self._silences: dict[DeviceId, int] = {}
+        self._slow: set[DeviceId] = set()
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
         """A snapshot from the disk at once, then as answers change the top; the last one is final."""
@@ -115,6 +116,8 @@ class Queries:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
             for device in fan.silent():
                 self._silences[device] = self._silences.get(device, 0) + 1
+            self._slow -= fan.slow.keys()
+            self._slow |= {device for device, slow in fan.slow.items() if slow}
         yield QueryUpdate(
             await self._result(request, state, fan, began, final=True, complete=complete), final=True
         )
@@ -176,8 +179,8 @@ class Queries:
 
     def _candidates(self, state: Findings, request: QueryRequest) -> list[Candidate]:
         view, scope = self._view(), request.scope
-        # Their authors have the texts that are not here.
-        confirming = {state.held[cid].record.author for cid in state.unconfirmed(request.limit)}
+        # They have the texts that are not here.
+        confirming = state.unconfirmed_authors(request.limit)
         promise: dict[AuthorId, float] = {}
         for cid, ranked in state.ranks.items():
             author = state.held[cid].record.author
@@ -197,6 +200,7 @@ class Queries:
                     rtt_ms=link.rtt_ms,
                     silences=self._silences.get(device, 0),
                     confirms=author in confirming,
+                    slow=device in self._slow,
                 )
             )
         return found
@@ -255,8 +259,7 @@ class Queries:
             return [*fan.failed(device, now)]
         self._silences.pop(device, None)
         scores = await self._incoming.scored(state, found)
-        if not state.unconfirmed(request.limit):
-            fan.confirm()
+        fan.confirm(state.unconfirmed_authors(request.limit))
         return [*fan.answered(device, scores, now, more=more)]
 
     async def _result(

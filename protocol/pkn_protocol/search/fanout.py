@@ -6,7 +6,7 @@ called when the peers can be asked, since patience with them begins then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeAlias
@@ -22,7 +22,10 @@ UNKNOWN_RTT_MS = 60.0
 NOBODY_YET_MS = 1000.0
 """While nobody has answered, the first answer that could change the top is waited for so long."""
 CONFIRMING_MS = 1000.0
-"""How long a peer is waited for that can say whether a text has the phrases: it reads all of it."""
+"""How long after its start a query waits for those who can say whether texts have the phrases, which they
+read for it."""
+SLOW_TO_CONFIRM_MS = 500.0
+"""Who takes longer to say so is not waited for on that account the next time."""
 FORWARDED_MS = 250.0
 """How long a peer that has answered in part may take to bring the answers of others."""
 MOST_PARTS = 2
@@ -49,7 +52,8 @@ class Candidate:
 
     `promise`: the sum of local scores of documents that it probably holds; `unknown`: it may hold things
     whose summaries are not here; `rtt_ms` None: not measured yet; `silences`: queries that it left unanswered
-    lately, one after the other; `confirms`: it probably has texts without which phrases are not confirmed.
+    lately, one after the other; `confirms`: it probably has texts without which phrases are not confirmed;
+    `slow`: it held the last query that waited for it to confirm them.
     """
 
     device: DeviceId
@@ -60,6 +64,7 @@ class Candidate:
     rtt_ms: float | None
     silences: int = 0
     confirms: bool = False
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class FanOut:
     Best peers first, AT_ONCE at a time. It is finished when everybody has answered; or when two answers in a
     row changed nothing (or none did and all summaries of the others are here) and all others are overdue; or
     when the overdue ones have had twice their patience; with nothing found, not before the first answer or
-    NOBODY_YET_MS. Scores are the owner's, computed from signed records.
+    NOBODY_YET_MS; and for those who can confirm phrases, not before CONFIRMING_MS. Scores are the owner's,
+    computed from signed records.
     """
 
     limit: int
@@ -113,6 +119,9 @@ class FanOut:
     budget: Budget = field(default_factory=Budget)
     sources: dict[Cid, set[DeviceId]] = field(default_factory=dict)
     finished: bool = False
+    slow: dict[DeviceId, bool] = field(default_factory=dict)
+    """Of those who answered and could confirm phrases, whether they held the query for that: longer than
+    SLOW_TO_CONFIRM_MS, or for nothing."""
     _waiting: list[Candidate] = field(default_factory=list)
     _asked: dict[DeviceId, _Asked] = field(default_factory=dict)
     _slowest: float = 0.0
@@ -120,7 +129,9 @@ class FanOut:
     """Of each answer the time, and the round trip to its sender."""
     _unchanged: int = 0
     _changes: int = 0
-    _confirmed: bool = False
+    _unconfirmed: Collection[AuthorId] | None = None
+    """Whose texts are not confirmed yet; None: those of all who can confirm something."""
+    _confirming_until: float = 0.0
     _parts: int = 1
     _nodes: int = 0
     """Of the budget so many are left."""
@@ -131,6 +142,8 @@ class FanOut:
             self._waiting = sorted(candidates, key=_order)
         self._parts = max(1, min(len(self._waiting), self.budget.nodes))
         self._nodes = self.budget.nodes
+        # One end for all: peers who are asked one after the other would each hold the query so long.
+        self._confirming_until = now + CONFIRMING_MS
         return self._go_on(now)
 
     def answered(
@@ -141,6 +154,10 @@ class FanOut:
         asked = self._asked.get(device)
         if asked is None or asked.state is not _State.WAITED_FOR or self.finished:
             return []
+        if not asked.parts and asked.candidate.confirms:
+            self.slow[device] = now > self._overdue_at(asked) and (
+                self._may_confirm(asked.candidate) or now - asked.since > SLOW_TO_CONFIRM_MS
+            )
         asked.parts += 1
         if more and asked.parts < MOST_PARTS:
             asked.more_until = now + FORWARDED_MS
@@ -164,9 +181,10 @@ class FanOut:
         effects: list[Effect] = [TopChanged()] if changed else []
         return effects + self._go_on(now)
 
-    def confirm(self) -> None:
-        """All phrases of the first were seen: nobody is waited for on that account any more."""
-        self._confirmed = True
+    def confirm(self, unconfirmed: Collection[AuthorId]) -> None:
+        """Of the first only texts of these authors are still to be confirmed: nobody else is waited for on
+        that account any more. To be told before the answer that brought it."""
+        self._unconfirmed = unconfirmed
 
     def failed(self, device: DeviceId, now: float) -> list[Effect]:
         """A peer cannot answer: it left, or refused. Another may be asked in its place."""
@@ -192,7 +210,11 @@ class FanOut:
         waited_for = self._waited_for()
         if self.finished or not waited_for:
             return None
-        times = [*map(self._due, waited_for), self._give_up_at(waited_for)]
+        times = [
+            *map(self._overdue_at, waited_for),
+            *map(self._due, waited_for),
+            self._give_up_at(waited_for),
+        ]
         return min((time for time in times if time > now), default=now)
 
     def top(self) -> list[Cid]:
@@ -229,10 +251,16 @@ class FanOut:
 
     def _ask_more(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        on_time = sum(now < self._due(asked) for asked in self._waited_for())
+        # Who is waited for to confirm alone keeps no place.
+        on_time = sum(now < self._overdue_at(asked) for asked in self._waited_for())
         failed = sum(asked.state is _State.FAILED for asked in self._asked.values())
         if self._unchanged >= _SETTLED_ANSWERS:
-            self._waiting = [candidate for candidate in self._waiting if self._may_be_worth_it(candidate)]
+            may_confirm = now < self._confirming_until
+            self._waiting = [
+                candidate
+                for candidate in self._waiting
+                if (may_confirm and self._may_confirm(candidate)) or self._may_be_worth_it(candidate)
+            ]
         while self._waiting and on_time < AT_ONCE and len(self._asked) - failed < self.budget.nodes:
             candidate = self._waiting.pop(0)
             self._asked[candidate.device] = _Asked(candidate, now)
@@ -256,8 +284,6 @@ class FanOut:
 
     def _may_be_worth_it(self, candidate: Candidate) -> bool:
         """Whether somebody may still change the top, now that answers no longer do."""
-        if self._may_confirm(candidate):
-            return True
         if candidate.distance is None:
             # Strangers answer with their own things alone, whatever others have said.
             return candidate.unknown
@@ -279,14 +305,24 @@ class FanOut:
         return not any(self._may_surprise(asked) or self._may_confirm(asked.candidate) for asked in missing)
 
     def _may_confirm(self, candidate: Candidate) -> bool:
-        return candidate.confirms and not self._confirmed
+        return candidate.confirms and (self._unconfirmed is None or candidate.author in self._unconfirmed)
 
     def _may_surprise(self, asked: _Asked) -> bool:
         # An answer that changed the top shows that not all summaries have arrived.
         return asked.candidate.unknown or self._changes > 0
 
     def _due(self, asked: _Asked) -> float:
-        """When a peer is overdue."""
+        """When a peer is overdue, where it is waited for to confirm phrases too."""
+        return max(self._overdue_at(asked), self._confirming_end(asked))
+
+    def _confirming_end(self, asked: _Asked) -> float:
+        """Until when a peer is waited for to confirm phrases; 0 where it is not."""
+        peer = asked.candidate
+        waited_for = self._may_confirm(peer) and not (peer.silences or peer.slow or asked.parts)
+        return self._confirming_until if waited_for else 0.0
+
+    def _overdue_at(self, asked: _Asked) -> float:
+        """When a peer is overdue, whatever it could confirm."""
         peer = asked.candidate
         if peer.silences:
             # Who was silent lately is waited for no longer than others took.
@@ -297,8 +333,6 @@ class FanOut:
             patience = max(LEAST_PATIENCE_MS, _SLOWEST_FACTOR * self._explained(peer, _NEWS_TRIPS))
         else:
             patience = max(LEAST_PATIENCE_MS, self._explained(peer, 1.0))
-        if self._may_confirm(peer) and not peer.silences:
-            patience = max(patience, CONFIRMING_MS)
         return max(asked.since + patience, asked.more_until)
 
     def _explained(self, peer: Candidate, trips: float) -> float:
@@ -319,7 +353,13 @@ class FanOut:
             return 0.0
         if not self.answers:
             return max(asked.since for asked in waited_for) + NOBODY_YET_MS
-        return max(asked.since + _LAST_FACTOR * (self._due(asked) - asked.since) for asked in waited_for)
+        return max(
+            max(
+                asked.since + _LAST_FACTOR * (self._overdue_at(asked) - asked.since),
+                self._confirming_end(asked),
+            )
+            for asked in waited_for
+        )
 
 
 def _order(candidate: Candidate) -> tuple[int, float, bool, int, float, bytes]:
