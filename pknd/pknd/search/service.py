@@ -12,14 +12,9 @@ from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import LogLevel
 from pkn_protocol.records.ids import AuthorId, DeviceId
 from pkn_protocol.search.budget import Budget
-from pkn_protocol.search.fanout import (
-    AskPeer,
-    Candidate,
-    FanOut,
-    Finished,
-    TopChanged,
-)
+from pkn_protocol.search.fanout import AskPeer, FanOut, Finished, TopChanged
 from pkn_protocol.search.filters import TypedFilters, split_filters
+from pkn_protocol.search.patience import Candidate
 from pkn_protocol.search.query import BadQuery, EmptyQuery, parse_query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights
 from pknd import log

@@ -14,15 +14,13 @@ from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import MOST_NODES, Budget, SeenQueries
 from pkn_protocol.search.fanout import (
     AT_ONCE,
-    CONFIRMING_MS,
-    LEAST_PATIENCE_MS,
     AskPeer,
-    Candidate,
     Effect,
     FanOut,
     Finished,
     TopChanged,
 )
+from pkn_protocol.search.patience import CONFIRMING_MS, LEAST_PATIENCE_MS, Candidate
 
 _SLACK = 1.15
 """What those who may know something new are given beyond the time that others' answers explain."""
@@ -195,6 +193,13 @@ def test_however_many_could_confirm_a_phrase_they_hold_a_query_once(unknown: boo
     until = CONFIRMING_MS if answering or not unknown else CONFIRMING_MS + 3 * LEAST_PATIENCE_MS
     assert (outcome.took_ms, outcome.complete) == (until, False)
     assert len(outcome.asked) == MOST_NODES, "who is waited for to confirm alone keeps nobody's place"
+
+
+def test_who_took_long_to_confirm_a_phrase_does_not_have_others_waited_for_as_long() -> None:
+    peers = [peer(number, unknown=True, promise=9.0 - number, confirms=number == 1) for number in range(8)]
+    delays = {device(0): 3.0, device(1): 900.0}
+    outcome = play(FanOut(10, {}), peers, delays, {device(1): {cid(1): 1.0}})
+    assert (outcome.took_ms, outcome.complete) == (900.0, False)
 
 
 def test_only_those_are_waited_for_whose_texts_are_not_confirmed_yet() -> None:
