@@ -200,6 +200,7 @@ class Daemon:
         finally:
             await self.discovery.stop()
             await self.network.stop()
+            self.sync.close()
             try:
                 await fetcher.stop()
             finally:
