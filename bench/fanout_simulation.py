@@ -31,7 +31,8 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import Budget
-from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Candidate, Effect, FanOut, Finished
+from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Effect, FanOut, Finished
+from pkn_protocol.search.patience import Candidate
 from pkn_protocol.search.query import Query, parse_query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS
 from pkn_protocol.search.scoring import Statistics

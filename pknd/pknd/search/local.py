@@ -142,7 +142,7 @@ class _Best:
 
     def __init__(self, limit: int, ratings: Ratings, weights: Weights) -> None:
         self._limit = limit
-        self._ratings = ratings
+        self.ratings = ratings
         self._unrated = weights.most(rated=False)
         self._rated = weights.most(rated=ratings.are_any)
         self._held: list[tuple[float, int, LocalHit]] = []
@@ -155,8 +155,7 @@ class _Best:
         """Whether this document may: beyond what others could add only those that somebody has rated."""
         if len(self._held) < self._limit or score * self._unrated >= self._held[0][0]:
             return True
-        rated = self._ratings.documents()
-        return self.reaches(score) and (rated is None or doc in rated)
+        return self.reaches(score) and self.ratings.may_have(doc)
 
     def enter(self, hit: LocalHit) -> None:
         entry = (hit.rank.score, -hit.held.rowid, hit)
@@ -230,6 +229,7 @@ def _matches(
         if best is not None:
             if not best.reaches(part[0][1]):
                 return
+            best.ratings.look_at([doc for doc, _ in part])
             part = [(doc, score) for doc, score in part if best.may_take(doc, score)]
         allowed = admitted(db, [doc for doc, _ in part], wanted)
         for doc, score in part:
