@@ -37,9 +37,7 @@ def test_how_many_have_a_word_is_counted_once_until_something_changes(
     assert counted()[0] == (LEAST_NEAR, 1)
 
 
-def test_what_nobody_around_has_the_text_of_has_no_part_in_figures(
-    db: sqlite3.Connection, anna: Person, bruno: Person
-) -> None:
+def test_what_is_withheld_has_no_part_in_figures(db: sqlite3.Connection, anna: Person, bruno: Person) -> None:
     for person in (anna, bruno):
         person.join(db)
     for number in range(LEAST_NEAR):
