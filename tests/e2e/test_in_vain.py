@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pkn_protocol.channel import messages as m
 from pkn_protocol.control.items import PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
 from pkn_protocol.records.ids import did_key, raw_cid
-from pkn_protocol.records.model import Payload
+from pkn_protocol.records.model import Payload, Record
 from pknd.daemon import Daemon
 from pknd.items.in_vain import ROUNDS
 from pknd.store.blocks import is_complete
@@ -118,12 +119,38 @@ async def test_texts_that_are_withheld_do_not_keep_an_older_one_from_being_fetch
         await daemon.people.trust(did_key(liar.party.author), petname="liar")
         await liar.push(link, [honest, *newer])
         await taken(ann, newer[-1])
+        await until("the oldest text", lambda: ann.env.store.read_now(lambda db: is_here(db, honest)))
 
-        def is_here(db: sqlite3.Connection) -> bool:
-            held = get(db, honest.id)
-            return held is not None and is_complete(db, held.rowid)
 
-        await until("the oldest text", lambda: ann.env.store.read_now(is_here))
+async def test_who_lets_requests_stall_does_not_keep_the_texts_of_others_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pknd.items.fetching._BACKGROUND_PATIENCE_S", 10_000.0)
+    monkeypatch.setattr("pknd.items.fetching._SHORT_PATIENCE_S", 0.2)
+    ann, liar, friend = Inside("Ann", tmp_path), Liar("liar"), Liar("friend")
+    honest = friend.note("Claimed", words=TEXT, time=ann.now() - 1000, payload=friend.text(TEXT))
+    stalled = [Payload("text/plain", 9, raw_cid(bytes([number]))) for number in range(8)]
+    liar.party.stalled = {payload.cid for payload in stalled}
+    newer = [
+        liar.note(f"N{number}", time=ann.now() - 900 + number, payload=payload)
+        for number, payload in enumerate(stalled)
+    ]
+    async with ann.running() as daemon, linked(liar, daemon) as link:
+        await daemon.people.trust(did_key(liar.party.author), petname="liar")
+        await daemon.people.trust(did_key(friend.party.author), petname="friend")
+        await liar.push(link, newer)
+        await taken(ann, newer[-1])
+        async with linked(friend, daemon) as other:
+            await friend.push(other, [honest])
+            await taken(ann, honest)
+            # The network gives a silent transfer up after half a minute.
+            async with asyncio.timeout(15):
+                await until("the text", lambda: ann.env.store.read_now(lambda db: is_here(db, honest)))
+
+
+def is_here(db: sqlite3.Connection, record: Record) -> bool:
+    held = get(db, record.id)
+    return held is not None and is_complete(db, held.rowid)
 
 
 async def trusted_beside_an_own_note(daemon: Daemon, liar: Liar) -> None:

@@ -35,9 +35,8 @@ MOST_PUT_OFF_S = 30.0
 """Records come before the texts that they announce: thousands of requests would hold them up. But not for
 ever, since a peer could say for ever that there is more to come."""
 _BACKGROUND_PATIENCE_S = 30.0
-_PATIENCE_IN_LINE_S = 5.0
-"""The same while others wait for their turn; what takes longer goes on beside them, up to `_MOST_BESIDE`."""
-_MOST_BESIDE = 16
+_SHORT_PATIENCE_S, _MOST_BESIDE = 5.0, 16
+"""The same while fewer than so many are under way: what takes longer goes on beside the next ones."""
 _LOOKS, _BATCH = 1000, 32
 _AT_ONCE = 4
 _MOST_PASSED = 50_000
@@ -241,14 +240,12 @@ class Fetcher:
                 return
 
     async def _fetch_short_texts(self, wanted: Sequence[Held]) -> None:
-        slots, waiting = asyncio.Semaphore(_AT_ONCE), len(wanted)
+        slots = asyncio.Semaphore(_AT_ONCE)
 
         async def one(held: Held) -> None:
-            nonlocal waiting
             async with slots:
-                waiting -= 1
-                in_line = waiting and len(self._running) < _MOST_BESIDE
-                patience = _PATIENCE_IN_LINE_S if in_line else _BACKGROUND_PATIENCE_S
+                few = len(self._running) < _MOST_BESIDE
+                patience = _SHORT_PATIENCE_S if few else _BACKGROUND_PATIENCE_S
                 try:
                     await self.fetch(held, patience)
                 except DomainError as error:

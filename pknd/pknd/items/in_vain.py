@@ -52,9 +52,9 @@ class AskedInVain:
 
     def forget(self, records: Collection[Cid]) -> None:
         """Their texts are here, or the records are gone."""
-        rows = {noted.row for record in records if (noted := self._noted.pop(record, None)) is not None}
-        if not rows.isdisjoint(self.records):
-            self.records = {row: record for row, record in self.records.items() if row not in rows}
+        known = {record for record in records if self._noted.pop(record, None) is not None}
+        if known and not known.isdisjoint(self.records.values()):
+            self.records = {row: record for row, record in self.records.items() if record not in known}
 
     def _note(self, record: Cid, noted: _Noted) -> None:
         before = self._noted.get(record)
@@ -68,7 +68,7 @@ class AskedInVain:
             self.forget({record})
         self._noted[record] = noted
         self._noted.move_to_end(record)
-        if noted.rounds >= ROUNDS and noted.row not in self.records:
+        if noted.rounds >= ROUNDS and self.records.get(noted.row) != record:
             self.records = {**self.records, noted.row: record}
 
 

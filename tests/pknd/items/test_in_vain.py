@@ -49,6 +49,14 @@ def test_a_record_that_comes_back_in_another_row_leaves_the_old_one() -> None:
     assert asked.records == {71: record(7)}
 
 
+def test_a_row_that_was_given_to_another_record_is_that_ones() -> None:
+    asked = AskedInVain(MINUTE)
+    asked.contradicted(record(7), 70, 0.0)
+    asked.contradicted(record(8), 70, 1.0)
+    asked.forget({record(7)})
+    assert asked.records == {70: record(8)}
+
+
 def test_where_there_is_no_room_only_what_was_not_asked_for_lately_makes_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
