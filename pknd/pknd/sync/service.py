@@ -92,16 +92,17 @@ class Sync:
 
     async def run(self) -> None:
         """Keep the machine's time; runs as long as the daemon."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow_changes())
-                while True:
-                    await self._sleep()
-                    if self._wake_at is not None and self._env.now() >= self._wake_at:
-                        self._wake_at = None
-                        self._do(self._node.timer(self._env.now()))
-        finally:
-            self._intake.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_changes())
+            while True:
+                await self._sleep()
+                if self._wake_at is not None and self._env.now() >= self._wake_at:
+                    self._wake_at = None
+                    self._do(self._node.timer(self._env.now()))
+
+    def close(self) -> None:
+        """End what works beside the daemon; what is still to be verified is, in threads."""
+        self._intake.close()
 
     def announce(self, records: Sequence[Record]) -> None:
         """New records are on disk: offer them to everybody connected who wants them."""

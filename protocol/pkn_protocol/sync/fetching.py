@@ -29,7 +29,9 @@ MOST_COME = 16_384
 ASKED_MS = 2_000
 MOST_ASKED = 4096
 """Records that neighbours were asked for by announced ids, and that are about to come: for so long they are
-not fetched, though a comparison found them lacking."""
+not fetched, though a comparison found them lacking. The time runs from the first question, and not again
+within `CLAIM_MS`: else whoever announces a record ever again without giving it would keep all others from
+giving it."""
 
 Name: TypeAlias = tuple[AuthorId, bytes]
 """A record by its author and short id, or whole id."""
@@ -64,15 +66,16 @@ class Claims:
 
     def asked(self, author: AuthorId, shorts: Iterable[ShortId], now: int) -> None:
         """A neighbour that announced them was asked for these."""
-        for short in shorts:
-            self._asked.pop((author, short), None)
-            self._asked[(author, short)] = now + ASKED_MS
-        while len(self._asked) > MOST_ASKED or (self._asked and next(iter(self._asked.values())) <= now):
+        while self._asked and next(iter(self._asked.values())) + CLAIM_MS <= now:
             self._asked.popitem(last=False)
+        for short in shorts:
+            # Where there are too many to remember, more are fetched than need be: never fewer.
+            if len(self._asked) < MOST_ASKED:
+                self._asked.setdefault((author, short), now)
 
     def is_asked(self, name: Name, now: int) -> bool:
         """Whether it is about to come, though nobody fetches it."""
-        return self._asked.get(_by_short(name), 0) > now
+        return self._asked.get(_by_short(name), now - ASKED_MS) + ASKED_MS > now
 
     def claim(self, name: Name, now: int) -> bool:
         """False: it is on its way already."""
@@ -133,8 +136,12 @@ class Fetching:
         self._queued = 0
         self._under_way: dict[int, _UnderWay] = {}
         self._come = 0
+        self.came = 0
+        """Records that came since a comparison said what is lacking."""
         self.passed_over = False
         """Whether something is left to another connection; whether it came is for a comparison to say."""
+        self.was_asked = False
+        """The same of what a neighbour was asked for by its announced id."""
 
     @property
     def idle(self) -> bool:
@@ -170,6 +177,7 @@ class Fetching:
         """
         if self.idle:
             self._come = 0
+        self.came = 0
         found: list[tuple[tuple[bool, int, int], _Wanted]] = []
         for row in rows:
             author = author_of(row.author)
@@ -208,6 +216,7 @@ class Fetching:
             return None
         request.blocks += blocks
         self._come += blocks
+        self.came += blocks
         request.until = now + PATIENCE_MS
         if not more:
             del self._under_way[number]
@@ -244,9 +253,9 @@ class Fetching:
             self._queued -= 1
             if self._claims.has_come((entry.author, name), now):
                 continue
-            if not self._claims.is_asked((entry.author, name), now) and self._claims.claim(
-                (entry.author, name), now
-            ):
+            if self._claims.is_asked((entry.author, name), now):
+                self.was_asked = True
+            elif self._claims.claim((entry.author, name), now):
                 most -= 1
                 yield entry, name
             else:

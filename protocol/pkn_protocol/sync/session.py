@@ -41,7 +41,7 @@ from pkn_protocol.sync.facts import (
     RowsRead,
     Stored,
 )
-from pkn_protocol.sync.fetching import Fetching
+from pkn_protocol.sync.fetching import ASKED_MS, Fetching
 from pkn_protocol.sync.parts import in_parts
 from pkn_protocol.sync.rows import Key
 from pkn_protocol.sync.shared import Shared
@@ -474,7 +474,7 @@ class Session:
         if (
             self._untaken.waits
             and self._settled >= self._refuse_waiting_at
-            and not self._fetching.passed_over
+            and not (self._fetching.passed_over or self._fetching.was_asked)
         ):
             # All that the peer has was fetched, and nothing says whose these devices are.
             self._refuse(self._untaken.give_up(), UNKNOWN_DEVICE)
@@ -483,11 +483,13 @@ class Session:
             self._comparing.set_due()
         elif self._fetching.passed_over:
             self._comparing.set_due(not_before=now + (PASSED_OVER_MS << self._fruitless))
-        if self._fetching.passed_over and not self._fetching.progress.come:
+        elif self._fetching.was_asked:
+            self._comparing.set_due(not_before=now + ASKED_MS)
+        if self._fetching.passed_over and not self._fetching.came:
             self._fruitless = min(self._fruitless + 1, MOST_FRUITLESS)
         else:
             self._fruitless = 0
-        self._fetching.passed_over = False
+        self._fetching.passed_over = self._fetching.was_asked = False
         self.out.append(InStep(self.conn))
 
     def _say(self, message: m.Message) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from pkn_protocol.records.signing import Ed25519Key, Signed
 from pknd.sync.signatures import FEWEST, Signatures
+from tests.conftest import REPOSITORY
 
 _KEY = Ed25519Key.from_seed(hashlib.sha256(b"a device").digest())
 _DEADLINE_SECONDS = 30.0
@@ -96,22 +99,94 @@ def test_the_process_ends_when_it_is_closed() -> None:
     assert not _is_running(process)
 
 
-def test_the_process_ends_with_the_daemon_however_that_ends() -> None:
-    """Whose pipes are closed then."""
-    command = [sys.executable, "-P", "-m", "pknd.sync.signature_process"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        process.stdin.write((10_000).to_bytes(4, "big") + b"the beginning of a request")
-        process.stdin.close()
-        assert process.wait(_DEADLINE_SECONDS) == 0
+def test_a_process_that_was_stopped_holds_nobody_up() -> None:
+    signatures = Signatures(processors=2, patience_s=0.2)
+    signed, valid = _spoiled(_signed(1000))
+    stopped = _wait_for_process(signatures)
+    os.kill(stopped, signal.SIGSTOP)
+    with ThreadPoolExecutor(3) as threads:
+        judged = [threads.submit(signatures.verify, signed) for _ in range(3)]
+        assert [one.result(_DEADLINE_SECONDS) for one in judged] == [valid] * 3
+    assert not _is_running(stopped)
+    # And not at once the next, which might do the same.
+    assert signatures.verify(signed) == valid
+    assert signatures.process is None
+    signatures.close()
+
+
+def test_a_process_that_cannot_begin_is_not_begun_for_every_batch(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    now = [0.0]
+    command = ["sh", "-c", f"echo >> {begun}; exit 1"]
+    signatures = Signatures(processors=2, clock=lambda: now[0], command=command)
+    signed, valid = _spoiled(_signed(FEWEST))
+    ends = time.monotonic() + _DEADLINE_SECONDS
+    for times in (1, 2):
+        while not begun.exists() or len(begun.read_text().splitlines()) < times:
+            assert time.monotonic() < ends, f"it was not begun for the time {times}"
+            assert signatures.verify(signed) == valid
+        for _ in range(200):
+            assert signatures.verify(signed) == valid
+        assert len(begun.read_text().splitlines()) == times
+        now[0] += 61.0
+    signatures.close()
+
+
+def test_many_open_files_cost_no_batch(signatures: Signatures) -> None:
+    """Descriptors above 1,023 are more than select(2) can hold."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("this machine lets a process open too few files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    signed, valid = _spoiled(_signed(500))
+    with ExitStack() as files:
+        for _ in range(1100):
+            files.enter_context(open(os.devnull))  # noqa: PTH123
+        _wait_for_process(signatures)
+        assert signatures.verify(signed) == valid
+        signatures.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_that_ended_by_itself_leaves_nothing_behind(signatures: Signatures) -> None:
+    process = _wait_for_process(signatures)
+    os.kill(process, signal.SIGKILL)
+    ends = time.monotonic() + _DEADLINE_SECONDS
+    while _is_running(process):
+        assert time.monotonic() < ends, "it is a zombie still"
+        assert signatures.verify(_signed(1)) == [True]
+
+
+def test_the_process_ends_with_one_that_was_killed() -> None:
+    """As the daemon may be: nobody else holds an end of its pipes."""
+    code = (
+        "import sys\n"
+        "from pknd.sync.signatures import Signatures\n"
+        "from tests.pknd.sync.test_signatures import _wait_for_process\n"
+        "print(_wait_for_process(Signatures(processors=2)), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY, text=True
+    ) as daemon:
+        assert daemon.stdout is not None
+        process = int(daemon.stdout.readline())
+        assert _is_running(process)
+        daemon.kill()
+        daemon.wait(_DEADLINE_SECONDS)
+    ends = time.monotonic() + _DEADLINE_SECONDS
+    while _is_running(process):
+        assert time.monotonic() < ends, "it outlives the daemon"
 
 
 def test_a_batch_is_finished_while_it_is_closed(signatures: Signatures) -> None:
     signed, valid = _spoiled(_signed(3000))
-    _wait_for_process(signatures)
+    process = _wait_for_process(signatures)
     with ThreadPoolExecutor(1) as threads:
         judged = threads.submit(signatures.verify, signed)
         signatures.close()
         assert judged.result(_DEADLINE_SECONDS) == valid
+    assert not _is_running(process)
     assert signatures.verify(signed) == valid
     assert signatures.process is None

@@ -208,9 +208,34 @@ def test_what_a_neighbour_was_asked_for_by_its_announced_id_is_not_fetched_meanw
     fetch = fetching.next_fetch(1, NOW, 100)
     assert fetch is not None
     assert [short for _, short in names_in(fetch)] == [lacking.ids[0], lacking.ids[2]]
-    assert fetching.passed_over
+    assert fetching.was_asked
+    assert not fetching.passed_over
     # It did not come, and the next comparison finds it lacking still.
     fetching.replied(1, 2, NOW, more=False)
     fetching.lacking([LackingRow(b"", lacking.author, 650, (asked,))], AUTHORS.get, DISTANCES)
     later = fetching.next_fetch(2, NOW + ASKED_MS, 100)
     assert later is not None and names_in(later) == [(lacking.author, asked)]
+
+
+def test_whoever_announces_a_record_ever_again_and_never_gives_it_keeps_nobody_else_from_giving_it() -> None:
+    claims = Claims()
+    lacking = row(1, 650, 1)
+    fetchable = 0
+    for second in range(600):
+        now = NOW + 1000 * second
+        # A neighbour announces it each second, and is asked for it.
+        claims.asked(author(1), [ShortId(lacking.ids[0])], now)
+        fetchable += not claims.is_asked((author(1), lacking.ids[0]), now + 500)
+    assert fetchable > 0.9 * 600
+
+
+def test_what_came_is_counted_though_nothing_is_lacking_any_more() -> None:
+    """Whether a comparison bore fruit is asked when all that it found was fetched."""
+    fetching = Fetching(Claims())
+    fetching.lacking([row(1, 650, 3)], AUTHORS.get, DISTANCES)
+    assert fetching.next_fetch(1, NOW, 100) is not None
+    fetching.replied(1, 3, NOW, more=False)
+    assert fetching.idle
+    assert fetching.came == 3
+    fetching.lacking([], AUTHORS.get, DISTANCES)
+    assert fetching.came == 0
