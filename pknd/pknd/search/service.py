@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import AuthorId, DeviceId
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import Budget
 from pkn_protocol.search.fanout import AskPeer, FanOut, Finished, TopChanged
 from pkn_protocol.search.filters import TypedFilters, split_filters
@@ -47,7 +47,7 @@ _Inbox: TypeAlias = asyncio.Queue[tuple[DeviceId, list[Found] | None, bool]]
 
 class Queries:
     """`links` are the connections there are; `holders` says who is online; `in_step` whether all summaries
-    that are wanted of a device have come; `in_vain` which documents nobody around has the text of."""
+    that are wanted of a device have come; `in_vain` which documents have a text that is withheld, by row."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Queries:
         in_step: Callable[[DeviceId], bool],
         default_lang: Callable[[], str],
         rank_weights: Callable[[], Weights] = lambda: DEFAULT_WEIGHTS,
-        in_vain: Callable[[], Collection[int]] = frozenset,
+        in_vain: Callable[[], Mapping[int, Cid]] = dict,
     ) -> None:
         self._env = env
         self._view = view

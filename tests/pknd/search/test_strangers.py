@@ -59,9 +59,7 @@ def test_an_edit_of_the_same_length_counts(db: sqlite3.Connection, anna: Person,
     assert counted("drag lift") == (LEAST_NEAR - 1, 1)
 
 
-def test_what_nobody_around_has_the_text_of_has_no_part_in_figures(
-    db: sqlite3.Connection, anna: Person, bruno: Person
-) -> None:
+def test_what_is_withheld_has_no_part_in_figures(db: sqlite3.Connection, anna: Person, bruno: Person) -> None:
     for person in (anna, bruno):
         person.join(db)
     for number in range(LEAST_NEAR):
