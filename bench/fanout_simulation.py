@@ -29,6 +29,7 @@ from bench.relevance import central_scores, ndcg
 from bench.report import Figure
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import Budget
 from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Effect, FanOut, Finished
@@ -190,7 +191,7 @@ class _Asking:
             timeout_ms=_TIMEOUT_MS,
             seen=tuple(number.to_bytes(8, "big") for number in range(seen)),
         )
-        return encode_message(m.Envelope(ask_message, request=1))
+        return encode_message(m.Envelope(ask_message, request=1), GREATEST_VERSION)
 
 
 def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
@@ -251,7 +252,7 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
 
 def _reply(answer: Sequence[Cid]) -> bytes:
     hits = tuple(m.AnswerHit(cid, 1000, _PASSAGE, (0, 10), True) for cid in answer)
-    return encode_message(m.Envelope(m.Answers(hits, 1), reply=1))
+    return encode_message(m.Envelope(m.Answers(hits, 1), reply=1), GREATEST_VERSION)
 
 
 def measure(world: World, rounds: int = ROUNDS) -> dict[str, list[Outcome]]:

@@ -84,6 +84,8 @@ class Party:
         self.refusal: str | None = None
         self.knows: dict[DeviceId, bytes] = {}
         """`device` records of others."""
+        self.look_up: Callable[[DeviceId], Awaitable[bytes | None]] | None = None
+        """Instead of in `knows`."""
         self.near = near
         self.answer: Callable[[Link, m.Message], AsyncIterator[m.Message]] = _unsupported
         self.serve: Callable[[Link], Awaitable[None]] | None = None
@@ -115,7 +117,7 @@ class Party:
         )
 
     async def _device_block(self, device: DeviceId) -> bytes | None:
-        return self.knows.get(device)
+        return self.knows.get(device) if self.look_up is None else await self.look_up(device)
 
     async def start(self) -> Party:
         await self.network.start(Listen(LOOPBACK, 0))
