@@ -79,6 +79,8 @@ class Party:
         self.device = DeviceId(self.device_key.public)
         self.heard = Heard()
         self.blocks: dict[Cid, bytes] = {}
+        self.stalled: set[Cid] = set()
+        """Blocks that never come, though they are asked for."""
         self.refusal: str | None = None
         self.knows: dict[DeviceId, bytes] = {}
         """`device` records of others."""
@@ -167,6 +169,8 @@ class Party:
 
     async def _block(self, link: Link, cid: Cid) -> bytes | None:
         self.heard.blocks.append(cid)
+        if cid in self.stalled:
+            await asyncio.Event().wait()
         return self.blocks.get(cid)
 
     def _welcome(self, peer: PeerAuthenticated) -> str | None:
