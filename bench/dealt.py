@@ -15,7 +15,8 @@ from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Device, Item, Record
 from pkn_protocol.records.signing import Ed25519Key
 from pkn_protocol.search.documents import text_score
-from pkn_protocol.search.fanout import AskPeer, Candidate, Effect, FanOut
+from pkn_protocol.search.fanout import AskPeer, Effect, FanOut
+from pkn_protocol.search.patience import Candidate
 from pkn_protocol.search.query import Query, parse_query
 from pkn_protocol.search.scoring import Statistics
 from pkn_protocol.text.analysis import analyse

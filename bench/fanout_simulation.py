@@ -5,8 +5,8 @@ summaries of all, but for some that have not arrived, by chance; a fifth of the 
 lies: of those every third does not answer, every third answers with whatever records, and every third with
 notes whose sketches claim what their texts do not say (`bench.fanout_world`), which all of them publish.
 Everybody who holds such a note has fetched its text. It is reported too what is found where half of the liars
-never serve theirs: whoever holds such a note has asked for its text in vain, as for a tenth of the honest
-texts of people who are away (`pknd.items.in_vain`).
+never serve theirs: then only those who are connected to the liar have been told that there is no text, and
+believe its notes less (`pknd.items.in_vain`).
 Whoever asks does so with the daemon's own machine (`FanOut`), statistics and scores; time is what the machine
 is told. Once with many connections, which the budget of a query is spent on, and once with as few as a daemon
 keeps: then those who are asked pass it on within the budget that came with it (`pknd.search.forwarding`).
@@ -29,9 +29,11 @@ from bench.relevance import central_scores, ndcg
 from bench.report import Figure
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import Budget
-from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Candidate, Effect, FanOut, Finished
+from pkn_protocol.search.fanout import FORWARDED_MS, AskPeer, Effect, FanOut, Finished
+from pkn_protocol.search.patience import Candidate
 from pkn_protocol.search.query import Query, parse_query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS
 from pkn_protocol.search.scoring import Statistics
@@ -91,12 +93,14 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Asking:
-    """One question under way. `ranked`: all that matches, best first, as others are told to score it."""
+    """One question under way. `scores`: of all that matches, as others are told to score it; `ranked`:
+    the same, best first."""
 
     world: World
     asker: int
     query: Query
     told: Statistics
+    scores: Mapping[Cid, float]
     ranked: Sequence[Cid]
     chance: random.Random
     seen: set[int]
@@ -147,12 +151,23 @@ class _Asking:
         # As `pknd.search.answering` bounds what it sends: hits with passages, as many as the budget pays for.
         world, most = self.world, min(TOP, max(0, most_bytes - 64) // (64 + len(_PASSAGE) + 8))
         if peer not in world.lying:
-            return best_of(self.ranked, world.holds[peer], most)
+            return self._best_held(peer, most)
         if peer % 3 == 0:
             return None
         if peer % 3 == 1:
             return self.chance.sample(sorted(world.holds[peer]), min(most, len(world.holds[peer])))
         return best_of(self.ranked, set(world.spam[peer]), most)
+
+    def _best_held(self, peer: int, most: int) -> list[Cid]:
+        # As `pknd.search.local.search` puts what was asked for in vain where half its score would.
+        world = self.world
+        behind = world.in_vain[peer] & self.scores.keys()
+        best = best_of(self.ranked, world.holds[peer], most + len(behind))
+
+        def halved(cid: Cid) -> float:
+            return -self.scores[cid] * (DEFAULT_WEIGHTS.in_vain if cid in behind else 1.0)
+
+        return sorted(best, key=halved)[:most]
 
     def _size(self, answer: Sequence[Cid]) -> int:
         return len(_reply(answer)) + sum(self.world.sizes[cid] for cid in answer)
@@ -176,7 +191,7 @@ class _Asking:
             timeout_ms=_TIMEOUT_MS,
             seen=tuple(number.to_bytes(8, "big") for number in range(seen)),
         )
-        return encode_message(m.Envelope(ask_message, request=1))
+        return encode_message(m.Envelope(ask_message, request=1), GREATEST_VERSION)
 
 
 def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
@@ -184,18 +199,16 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
     query = parse_query(text.replace('"', " ").replace(" -", " "), {"en"})
     statistics = world.statistics(query, asker)
     scores = world.scores(query, statistics)
-    for cid in world.in_vain & world.holds[asker] & scores.keys():
+    for cid in world.in_vain[asker] & scores.keys():
         scores[cid] *= DEFAULT_WEIGHTS.in_vain
     own = sorted(scores, key=lambda cid: (-scores[cid], cid))
     known = {cid: scores[cid] for cid in best_of(own, world.holds[asker], 4 * TOP)}
     # Others know the asker's figures roughly, and cut their answers by them.
     told = world.scores(query, statistics.as_told())
-    for cid in world.in_vain & told.keys():
-        told[cid] *= DEFAULT_WEIGHTS.in_vain
     ranked = sorted(told, key=lambda cid: (-told[cid], cid))
     links = {device_of(peer): peer for peer in world.neighbours[asker]}
     asking = _Asking(
-        world, asker, query, statistics.as_told(), ranked, chance, {asker, *world.neighbours[asker]}
+        world, asker, query, statistics.as_told(), told, ranked, chance, {asker, *world.neighbours[asker]}
     )
     promise: dict[int, float] = defaultdict(float)
     for cid, score in known.items():
@@ -239,7 +252,7 @@ def ask(world: World, text: str, asker: int, chance: random.Random) -> Outcome:
 
 def _reply(answer: Sequence[Cid]) -> bytes:
     hits = tuple(m.AnswerHit(cid, 1000, _PASSAGE, (0, 10), True) for cid in answer)
-    return encode_message(m.Envelope(m.Answers(hits, 1), reply=1))
+    return encode_message(m.Envelope(m.Answers(hits, 1), reply=1), GREATEST_VERSION)
 
 
 def measure(world: World, rounds: int = ROUNDS) -> dict[str, list[Outcome]]:

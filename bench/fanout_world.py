@@ -23,8 +23,6 @@ PEERS = 1000
 OFFLINE, LYING = 0.2, 0.1
 SPAM = 20
 """Notes that each liar publishes, whose sketches claim what their text does not say."""
-UNFETCHED = 0.1
-"""Where texts are withheld: of honest ones by people who are away, so many had been fetched by nobody."""
 _CLAIMED, _POPULAR = 200, 1000
 """Stems that a false sketch claims, drawn from so many of the most frequent ones."""
 _SPAM_TEXT = "Cheap watches."
@@ -38,8 +36,8 @@ class World:
     A liar's notes are held like others'. Whoever holds one has fetched its text, as of all short texts of
     people within the horizon, and found that the sketch is not its own: for them none of that author's
     sketches counts (`doubts`). Whoever holds none has nothing to go by; nor has anybody where the liar never
-    serves the texts, as so large a share of them as `unserved` does: their notes are held and found. Who
-    holds one has asked for its text in vain, as for some honest ones whose author is away (`in_vain`).
+    serves the texts, as so large a share of them as `unserved` does: their notes are held and found. Only who
+    is connected to that liar has been told that there is no text (`in_vain`).
     """
 
     def __init__(
@@ -82,10 +80,11 @@ class World:
             self.holds.append({cid for cid in here if self.author[cid] not in found_out})
             self.doubts.append(found_out)
         self.neighbours = self._connected(links)
-        self.in_vain = {cid for liar in self.unserved for cid in self.spam[liar]}
-        if unserved:
-            away = sorted(cid for cid in self.names if self.author[cid] in self.offline)
-            self.in_vain.update(random.Random(seed).sample(away, int(len(away) * UNFETCHED)))
+        self.in_vain = [
+            {cid for liar in self.unserved.intersection(linked) for cid in self.spam[liar]} & self.holds[peer]
+            for peer, linked in enumerate(self.neighbours)
+        ]
+        """By who holds them."""
 
     def _most_frequent(self) -> list[int]:
         counts = Counter(stem for terms in self._terms.values() for stem in terms.classes)
@@ -127,7 +126,7 @@ class World:
 
     def statistics(self, query: Query, peer: int) -> Statistics:
         """As `pknd.search.local.statistics_of`, of what one peer holds."""
-        held = self.holds[peer] - self.in_vain
+        held = self.holds[peer] - self.in_vain[peer]
         frequencies = tuple(
             len({cid for stem in term.stems for cid in self.having.get(stem, ())} & held)
             for term in query.terms

@@ -17,6 +17,7 @@ from statistics import median
 
 from bench.report import Figure
 from pkn_protocol.channel.codec import encode_message
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.channel.messages import Envelope
 from pkn_protocol.records.cbor import Link, Value, encode
 from pkn_protocol.records.ids import AuthorId, Cid, record_cid
@@ -174,7 +175,7 @@ def in_step_time() -> Figure:
             began = time.process_time()
             for number in range(1, _CHECKS + 1):
                 compare = Initiator(number, session=SESSION, at=HOUR_MS, mine=1, yours=1, root=root).start()
-                encode_message(Envelope(compare))
+                encode_message(Envelope(compare), GREATEST_VERSION)
                 Responder(compare, session=SESSION, root=root).start()
             seconds.append((time.process_time() - began) / _CHECKS)
         samples.append(seconds[1] / seconds[0])
@@ -229,7 +230,9 @@ def first_meeting() -> Iterable[Figure]:
     }
     key = PairKey.of(Ed25519Key.from_seed(b"a" * 32), Ed25519Key.from_seed(b"b" * 32).public)  # type: ignore[arg-type]
     wanted = {AuthorId(chance.randbytes(32)): None for _ in range(FIRST_AUTHORS)}
-    wants = sum(len(encode_message(Envelope(message))) for message in whole_want(1, wanted, key))
+    wants = sum(
+        len(encode_message(Envelope(message), GREATEST_VERSION)) for message in whole_want(1, wanted, key)
+    )
     yield Figure("the want of 10,000 authors, told once", wants, "bytes")
     for name, one, other in (
         ("a newcomer asks one who holds 10,000 authors", own, full),

@@ -74,7 +74,8 @@ async def run(config: ConfigFile, home: Home, stop: asyncio.Event) -> None:
     Raises:
         DomainError: the daemon cannot start.
     """
-    keys, _ = open_keys(home.keys, random_bytes=os.urandom)
+    # Keys are on disk before there is a database.
+    keys, _ = open_keys(home.keys, random_bytes=os.urandom, in_use=home.database.exists())
     store = Store.open(home.folder)
     env = Environment(home.folder, store, keys, _now, time.monotonic, os.urandom)
     try:

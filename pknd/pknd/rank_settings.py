@@ -95,7 +95,7 @@ RANK_SETTINGS: dict[str, SettingRule] = {
             _OF.in_vain,
             _LEAST,
             1.0,
-            "What a summary counts whose text nobody around has, though they were asked for it.",
+            "What a summary counts whose text its author turns out not to have.",
         ),
         (
             "rank_crowd",

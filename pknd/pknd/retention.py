@@ -92,7 +92,7 @@ class Retention:
             raise DomainError(
                 ErrorCode.NO_ROOM,
                 f"it has {rounded_size(size)}; max_disk keeps {rounded_size(ceiling)} for what others wrote",
-                "raise it: pkn config max_disk SIZE",
+                "raise it: pkn config set max_disk SIZE",
             )
         free = await self._free()
         if size + SPARE_BYTES > free:

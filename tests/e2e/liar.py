@@ -13,14 +13,15 @@ from pkn_protocol.sync.wants import PairKey
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
 from pknd.channel.link import Link
-from tests.pknd.channel.party import Party
+from tests.pknd.channel.party import Party, key_of
 
 
 class Liar:
-    """`records` are what it answers queries with and gives when they are fetched, whatever was asked."""
+    """`records` are what it answers queries with and gives when they are fetched, whatever was asked. `of`:
+    another device of this one's author."""
 
-    def __init__(self, name: str) -> None:
-        self.party = Party(name)
+    def __init__(self, name: str, *, of: Liar | None = None) -> None:
+        self.party: Party = Party(name, author_key=None if of is None else key_of(f"{of.party.name} author"))
         self.party.answer = self._answer
         self.records: list[Record] = []
         self.asked: list[m.Ask] = []

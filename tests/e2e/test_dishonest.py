@@ -13,6 +13,7 @@ from pkn_protocol.control.items import EditRequest, PublishRequest
 from pkn_protocol.control.query import QueryRequest, Scope
 from pkn_protocol.records.ids import cid_text, did_key, raw_cid
 from pkn_protocol.records.model import Payload, Record, Retraction
+from pkn_protocol.search.patience import CONFIRMING_MS
 from pkn_protocol.text.analysis import analyse
 from pknd.channel.link import Link
 from pknd.daemon import Daemon
@@ -69,6 +70,35 @@ async def test_who_is_silent_does_not_hold_what_others_behind_a_forwarder_know(t
         async with asyncio.timeout(20):
             hits = await asked(link, number=1, timeout_ms=60_000)
         assert [hit.id for hit in hits] == [record.id for record in knowing.records]
+
+
+async def test_who_held_a_question_to_confirm_a_phrase_for_nothing_does_not_hold_the_next(
+    tmp_path: Path,
+) -> None:
+    ann, near, prompt = Inside("Ann", tmp_path), Liar("near"), Liar("prompt")
+    async with ann.running() as daemon, linked(near, daemon) as link, linked(prompt, daemon):
+        for one in (near, prompt):
+            await daemon.people.trust(did_key(one.party.author), petname=one.party.name)
+        payload = Payload("text/plain", 5000, raw_cid(b"what nobody gives away"))
+        note = near.note("Notes", time=ann.now() - 60, words="turbulence grows", payload=payload)
+        await near.push(link, [note])
+        await taken(ann, note)
+
+        async def late(_link: Link, message: m.Message) -> AsyncIterator[m.Message]:
+            await asyncio.sleep(0.3)  # what it is about: longer than an answer takes, and less than is waited
+            yield m.Answers((m.AnswerHit(note.id, 1, "", (), False),), asked=1)
+
+        async def answered() -> tuple[int, float]:
+            request = QueryRequest(query='"turbulence grows"', scope=Scope.EVERYONE, timeout_ms=60_000)
+            last = [update async for update in daemon.queries.query(request)][-1].result
+            assert [(hit.title, hit.confirmed) for hit in last.hits] == [("Notes", False)]
+            return last.peers_answered, last.elapsed_ms
+
+        near.party.answer = late
+        assert (await answered())[0] == 2
+        near.party.answer = never
+        answers, took = await answered()
+        assert answers == 1 and took < CONFIRMING_MS
 
 
 async def never(_link: Link, _message: m.Message) -> AsyncIterator[m.Message]:

@@ -13,6 +13,7 @@ import { base58btc } from 'multiformats/bases/base58'
 import { createRequire } from 'node:module'
 import { blake2b } from '@noble/hashes/blake2b'
 import { ed25519 } from '@noble/curves/ed25519'
+import { checkChannel } from './channel.mjs'
 import { checkReconciliation } from './reconciliation.mjs'
 
 // Its module for import names a file that is not in the package; the one for require is whole.
@@ -138,6 +139,8 @@ const chunk = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
 check(same(chunk, bytes(circle.chunk_0_plaintext)), 'the sealed chunk holds other bytes')
 
 checkReconciliation(read('reconciliation.json'), check)
+const holds = (signature, message, key) => isPrimeOrder(key) && sodium.crypto_sign_verify_detached(signature, message, key)
+checkChannel(read('channel.json'), check, { holds, verifies })
 
 // The other way round: records made here.
 const authorPair = sodium.crypto_sign_seed_keypair(Buffer.alloc(32, 1))

@@ -161,7 +161,7 @@ function checkComparison (vector, check) {
   const [mine, yours] = vector.sides
   const [compare, rows, groups, lacks] = vector.frames.map(frame => dagCbor.decode(bytes(frame.frame)))
   check(vector.frames.length === 4, 'a comparison of four frames')
-  check(compare.t === 'compare' && hex(compare.root) === mine.root && mine.root !== yours.root, 'compare')
+  check(compare.t === 'c' && hex(compare.o) === mine.root && mine.root !== yours.root, 'compare')
 
   // What the initiator does with the responder's rows.
   check(rows.t === 'rows' && rows.form === CODE && rows.total === yours.rows.length, 'rows')

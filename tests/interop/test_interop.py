@@ -19,7 +19,7 @@ INSTALL_SECONDS = 110
 
 @pytest.mark.needs("node")
 def test_node_reads_our_records_and_we_read_those_of_node(tmp_path: Path) -> None:
-    for name in ("package.json", "package-lock.json", "check.mjs", "reconciliation.mjs"):
+    for name in ("package.json", "package-lock.json", "check.mjs", "reconciliation.mjs", "channel.mjs"):
         shutil.copy(HERE / name, tmp_path)
     run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], tmp_path)
     output = tmp_path / "records.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import encode_message
+from pkn_protocol.channel.handshake import LEAST_VERSION
 from tests.sim.network import framing_bytes
 from tests.sim.people import Author
 
@@ -17,7 +18,7 @@ def handshake_bytes(author: Author, device_block: bytes, *, is_known: bool) -> t
     server = m.Welcome(bytes(64), b"" if is_known else device_block, blank)
 
     def sent(message: m.Message, *, by_client: bool) -> int:
-        size = len(encode_message(m.Envelope(message)))
+        size = len(encode_message(m.Envelope(message), LEAST_VERSION))
         return size + framing_bytes(size, by_client=by_client)
 
     return (

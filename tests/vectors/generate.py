@@ -1,5 +1,5 @@
-"""Writes the vector files of records, payloads, circles and reconciliation; a test asserts that they still
-come out the same.
+"""Writes the vector files of records, payloads, circles, reconciliation and the channel; a test asserts that
+they still come out the same.
 
     python -m tests.vectors.generate
 
@@ -39,7 +39,7 @@ from pkn_protocol.records.payload import BLOCK_BYTES, Entry, build_tree, seal_ch
 from pkn_protocol.records.signing import Ed25519Key
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
-from tests.vectors import reconciliation
+from tests.vectors import channel, reconciliation
 
 FOLDER = Path(__file__).resolve().parent
 AUTHOR = Ed25519Key.from_seed(b"author of vectors".ljust(32, b"."))
@@ -319,6 +319,7 @@ def files() -> dict[str, Any]:
         "payloads.json": payload_vectors(),
         "circles.json": circle_vectors(),
         "reconciliation.json": reconciliation.files(),
+        "channel.json": channel.files(),
     }
 
 

@@ -140,7 +140,7 @@ def _comparison() -> Json:
     while under_way:
         sender, message = under_way.popleft()
         frames.append(
-            {"by": ("initiator", "responder")[sender], "frame": encode_message(Envelope(message)).hex()}
+            {"by": ("initiator", "responder")[sender], "frame": encode_message(Envelope(message), 2).hex()}
         )
         receiver = 1 - sender
         if isinstance(message, Compare):

@@ -44,7 +44,8 @@ _TEXTS = frozenset({"application/json", "application/xml", "application/yaml", "
 def get(app: App, item: str, output: str | None, force: bool, timeout: float) -> None:
     """Get the content of an item, byte by byte.
 
-    It is checked against the item's signature as it comes. What is not on this machine is fetched from
+    Of a Markdown file that is the text alone: its front matter became the item's title, tags and dates. It is
+    checked against the item's signature as it comes. What is not on this machine is fetched from
     those who hold it; when that breaks off, the same command goes on where it stopped. Without -o it goes to
     standard output, but to a terminal only if it is a text. A FILE that is there already is written over only
     with --force, or when you say so on a terminal.

@@ -82,7 +82,7 @@ def _follow(app: App, parameters: list[tuple[str, str]], *, peek: bool) -> None:
         sys.stdout.flush()
         if found.lines and not peek:
             _mark_seen(app, found)
-    raise Failure("cut-off", "pknd has stopped", f"go on with: {app.typed('up')}, and again")
+    raise Failure("cut-off", "pknd has stopped", f"start it with: {app.typed('up')}, and then run this again")
 
 
 def _mark_seen(app: App, found: News) -> None:

@@ -65,8 +65,9 @@ def _options(name: str | None, listen: str | None, no_mdns: bool) -> list[str]:
 
 def _is_new(home: Path) -> bool:
     """No identity was made here yet, and no settings that say its name."""
-    if any((home / "keys" / name).exists() for name in ("device.key", "author.key", "author.pub")):
-        # Where one of them is lost, the daemon says so.
+    made = ("keys/device.key", "keys/author.key", "keys/author.pub", "pkn.db")
+    if any((home / name).exists() for name in made):
+        # Where one of the keys is lost, the daemon says so.
         return False
     import tomllib
 

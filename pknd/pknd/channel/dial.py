@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -15,6 +16,7 @@ import aiohttp
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.handshake import ClientHandshake, Local, PeerAuthenticated
 from pkn_protocol.records.ids import DeviceId
+from pknd import log
 from pknd.channel.frames import MOST_FRAME_BYTES, FrameSocket, SocketEnded
 from pknd.channel.greeting import greet_server, refuse
 from pknd.channel.limits import Limits
@@ -64,8 +66,9 @@ class DialClient:
         known: Callable[[DeviceId], Awaitable[bytes | None]],
         check: Callable[[PeerAuthenticated], None],
     ) -> Dialled:
-        """Connect and authenticate; `known` gives the `device` record of a device if it is held, `check` may
-        refuse the peer with a ChannelError.
+        """Connect and authenticate; `known` gives the `device` record of a device if it is held, and is not
+        waited for: what it has not given when the proof is made, the listener sends. `check` may refuse the
+        peer with a ChannelError.
 
         Raises:
             ChannelError: refused by either side, with the reason. ConnectionError, TimeoutError: nobody
@@ -74,9 +77,9 @@ class DialClient:
         websocket = await self._open(host, port)
         frames = FrameSocket(websocket, lambda: _abort(websocket), close_seconds=self._limits.close_seconds)
         try:
-            async with asyncio.timeout(self._limits.handshake_seconds):
-                certificate = _certificate(websocket)
-                key = _key(certificate)
+            certificate = _certificate(websocket)
+            key = DeviceId(_key(certificate))
+            async with asyncio.timeout(self._limits.handshake_seconds), _begun(known, key) as held:
                 handshake = ClientHandshake(
                     local,
                     nonce=self._random_bytes(NONCE_BYTES),
@@ -84,7 +87,7 @@ class DialClient:
                     certificate=sha256(certificate).digest(),
                     certificate_key=key,
                     expected=expected,
-                    known=await known(DeviceId(key)),
+                    known=held,
                 )
                 peer = await greet_server(frames, handshake)
                 check(peer)
@@ -119,6 +122,28 @@ class DialClient:
             raise ConnectionError("not an address") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ConnectionError("something else answers there") from error
+
+
+@contextlib.asynccontextmanager
+async def _begun(
+    known: Callable[[DeviceId], Awaitable[bytes | None]], device: DeviceId
+) -> AsyncIterator[Callable[[], bytes | None]]:
+    """`known` under way for as long as the block lasts: gives what it found, None while there is nothing."""
+    found: list[bytes | None] = []
+
+    async def read() -> None:
+        try:
+            found.append(await known(device))
+        except Exception as error:
+            # The listener's record comes with its welcome then: no reason to go without the connection.
+            log.failure("channel.fault", error, device=device.hex()[:16])
+
+    reading = asyncio.create_task(read())
+    try:
+        yield lambda: found[0] if found else None
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
 
 
 def _certificate(websocket: aiohttp.ClientWebSocketResponse) -> bytes:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from pkn_protocol.channel.codec import LARGEST_MESSAGE, Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.channel.handshake import LEAST_VERSION
 from pkn_protocol.channel.messages import Close, Envelope
 
 WebSocket: TypeAlias = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
@@ -84,7 +85,7 @@ class FrameSocket:
             ):
                 async with asyncio.timeout(self._close_seconds):
                     if say and not self._socket.closed:
-                        await self.send(encode_message(Envelope(Close(code, reason))))
+                        await self.send(encode_message(Envelope(Close(code, reason)), LEAST_VERSION))
                         await self._pass_over_the_rest()
                     await self._socket.close(code=code, message=_shortened(reason))
         finally:

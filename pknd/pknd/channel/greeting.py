@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pkn_protocol.channel.codec import Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
-from pkn_protocol.channel.handshake import ClientHandshake, PeerAuthenticated, ServerHandshake
+from pkn_protocol.channel.handshake import LEAST_VERSION, ClientHandshake, PeerAuthenticated, ServerHandshake
 from pkn_protocol.channel.messages import Envelope, Message
 from pknd.channel.frames import FrameSocket, SocketEnded
 
@@ -58,7 +58,7 @@ async def refuse(socket: FrameSocket, error: BaseException) -> str:
 
 
 async def _send(socket: FrameSocket, message: Message) -> None:
-    await socket.send(encode_message(Envelope(message)))
+    await socket.send(encode_message(Envelope(message), LEAST_VERSION))
 
 
 async def _receive(socket: FrameSocket) -> Message:

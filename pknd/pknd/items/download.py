@@ -11,7 +11,7 @@ from pkn_protocol.bulk.schedule import Ask, Fetch, GiveUp, Loss, Schedule
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import CloseCode
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import AuthorId, Cid
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.records.model import Payload
 from pkn_protocol.records.payload import BLOCK_BYTES, BadManifest, stored_size
 from pkn_protocol.records.walk import BadBlock, WantedBlock, check_length, check_place
@@ -43,7 +43,8 @@ class _Fetching:
 
 
 class Download:
-    """`run` once. `done` and `total` count stored bytes, those included that an earlier run has left here."""
+    """`run` once. `done` and `total` count stored bytes, those included that an earlier run has left here.
+    `absent` is told each device that answers that it has not got the payload's first block."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Download:
         record: int,
         author: AuthorId,
         payload: Payload,
+        absent: Callable[[DeviceId], None] = lambda device: None,
     ) -> None:
         self.done = 0
         self.total = stored_size(payload.size, sealed=payload.key is not None)
@@ -65,6 +67,7 @@ class Download:
         self._record = record
         self._author = author
         self._payload = payload
+        self._absent = absent
         self._missing = MissingBlocks(env, record, payload)
         self._schedule: Schedule[PeerLink] = Schedule()
         self._keeper = Keeper(env, record, self._on_kept)
@@ -214,6 +217,8 @@ class Download:
         loss: Loss | None = Loss.BROKEN
         try:
             loss = await self._from(link, wanted)
+            if loss is Loss.ABSENT and wanted.cid == self._payload.cid:
+                self._absent(link.peer.device)
         except asyncio.CancelledError:
             if not self._fetching[key].given_up:
                 raise

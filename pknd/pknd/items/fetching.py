@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pkn_protocol.control.status import LogLevel
+from pkn_protocol.records.ids import Cid, DeviceId
 from pkn_protocol.records.model import Item
 from pkn_protocol.records.payload import BadManifest
 from pkn_protocol.search.believed import is_text
@@ -18,7 +19,7 @@ from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.items.arrivals import ItemGone
 from pknd.items.download import Download
-from pknd.items.in_vain import AskedInVain
+from pknd.items.in_vain import AskedInVain, gone_of
 from pknd.people.view import PeopleView
 from pknd.store.blocks import bytes_used, is_complete, missing_payloads
 from pknd.store.records import Held, get_row
@@ -34,8 +35,11 @@ MOST_PUT_OFF_S = 30.0
 """Records come before the texts that they announce: thousands of requests would hold them up. But not for
 ever, since a peer could say for ever that there is more to come."""
 _BACKGROUND_PATIENCE_S = 30.0
-_BATCH = 32
+_SHORT_PATIENCE_S, _MOST_BESIDE = 5.0, 16
+"""The same while fewer than so many are under way: what takes longer goes on beside the next ones."""
+_LOOKS, _BATCH = 1000, 32
 _AT_ONCE = 4
+_MOST_PASSED = 50_000
 
 
 class Room(Protocol):
@@ -92,8 +96,9 @@ class Fetcher:
         self._room = room
         self._catching_up = catching_up
         self._running: dict[int, Fetching] = {}
-        self._invalid: set[int] = set()
-        """Rows of records whose author describes the content wrongly: not to be tried again unasked."""
+        self._passed: set[Cid] = set()
+        """Records whose content is not to be fetched unasked: it is no text, or its author describes it
+        wrongly."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._wake = asyncio.Event()
         self.in_vain = AskedInVain(BACKGROUND_EVERY_S)
@@ -169,8 +174,15 @@ class Fetcher:
         item = held.record.body
         if not isinstance(item, Item) or item.payload is None:
             return None
-        download = Download(self._env, self._links, held.rowid, held.record.author, item.payload)
-        task = asyncio.create_task(self._run(download, held.rowid, item.payload.size))
+        record, row = held.record, held.rowid
+
+        def absent(device: DeviceId) -> None:
+            # Others may have had no time, or no right, to fetch it.
+            if device == record.by:
+                self.in_vain.absent(record.id, row, self._env.monotonic())
+
+        download = Download(self._env, self._links, row, record.author, item.payload, absent)
+        task = asyncio.create_task(self._run(download, held, item.payload.size))
         self._tasks.add(task)
         fetching = Fetching(download, task)
         self._running[held.rowid] = fetching
@@ -186,18 +198,19 @@ class Fetcher:
         task.add_done_callback(over)
         return fetching
 
-    async def _run(self, download: Download, record: int, size: int) -> bool:
+    async def _run(self, download: Download, held: Held, size: int) -> bool:
         if size > BACKGROUND_BYTES:
-            here = await self._env.store.read(lambda db: bytes_used(db, record))
+            here = await self._env.store.read(lambda db: bytes_used(db, held.rowid))
             await self._room.make_room(max(0, download.total - here))
         try:
             complete = await download.run()
             if complete:
-                self.in_vain.came(record)
-                self._completed(record)
+                self.in_vain.forget({held.record.id})
+                self._completed(held.rowid)
             return complete
         except BadManifest as error:
-            self._invalid.add(record)
+            self._passed.add(held.record.id)
+            self.in_vain.contradicted(held.record.id, held.rowid, self._env.monotonic())
             log.event("fetch.bad_manifest", LogLevel.WARNING, error=str(error))
         except ItemGone:
             log.event("fetch.item_gone", LogLevel.DEBUG)
@@ -209,52 +222,56 @@ class Fetcher:
             # Those of own items only when somebody wants them: perhaps nobody else has them.
             await self._env.store.write(lambda db: let_go_of_spoiled(db, files, unless_of=view.me))
         near = {bytes(a) for a, d in view.distances.items() if 0 < d <= BACKGROUND_DISTANCE}
-        tried = set(self._invalid)
-        counts = self.in_vain.begin(self._env.monotonic())
-        try:
-            await self._fetch_short_texts(view, near, tried, counts=counts)
-        finally:
-            self.in_vain.end()
-
-    async def _fetch_short_texts(
-        self, view: PeopleView, near: set[bytes], tried: set[int], *, counts: bool
-    ) -> None:
+        if records := self.in_vain.records:
+            self.in_vain.forget(await self._env.store.read(lambda db: gone_of(db, records)))
+        if len(self._passed) > _MOST_PASSED:
+            self._passed.clear()
+        tried: set[Cid] = set()
         while True:
-            wanted = await self._env.store.read(partial(_short_texts, near=near, tried=frozenset(tried)))
-            if not wanted:
+            without = frozenset(tried | self._passed)
+            looked = await self._env.store.read(partial(_short_texts, near=near, without=without))
+            self._passed |= looked.others
+            if not looked.texts and not looked.others:
                 return
-            tried |= {held.rowid for held in wanted}
-            slots = asyncio.Semaphore(_AT_ONCE)
-
-            async def one(held: Held, slots: asyncio.Semaphore = slots) -> None:
-                async with slots:
-                    asked = {link.peer.author for link in self._links()} & view.distances.keys()
-                    try:
-                        here = await self.fetch(held, _BACKGROUND_PATIENCE_S)
-                        if counts and not here and held.rowid not in self._running:
-                            self.in_vain.note(held.rowid, held.record.author, asked)
-                    except DomainError as error:
-                        log.event("fetch.failed", LogLevel.WARNING, error=error.message)
-
-            async with asyncio.TaskGroup() as tasks:
-                for held in wanted:
-                    tasks.create_task(one(held))
+            tried |= {held.record.id for held in looked.texts}
+            await self._fetch_short_texts(looked.texts)
             await self._records_come_first()
             if not await self._room.has_room():
                 return
 
+    async def _fetch_short_texts(self, wanted: Sequence[Held]) -> None:
+        slots = asyncio.Semaphore(_AT_ONCE)
 
-def _short_texts(db: sqlite3.Connection, near: set[bytes], tried: frozenset[int]) -> list[Held]:
-    found = []
-    for rowid, _ in missing_payloads(db, near, most_bytes=BACKGROUND_BYTES, limit=1000):
-        if rowid in tried:
-            continue
-        held = get_row(db, rowid)
+        async def one(held: Held) -> None:
+            async with slots:
+                few = len(self._running) < _MOST_BESIDE
+                patience = _SHORT_PATIENCE_S if few else _BACKGROUND_PATIENCE_S
+                try:
+                    await self.fetch(held, patience)
+                except DomainError as error:
+                    log.event("fetch.failed", LogLevel.WARNING, error=error.message)
+
+        async with asyncio.TaskGroup() as tasks:
+            for held in wanted:
+                tasks.create_task(one(held))
+
+
+class _Looked(NamedTuple):
+    """Short texts that are missing, and records passed on the way that are none."""
+
+    texts: list[Held]
+    others: set[Cid]
+
+
+def _short_texts(db: sqlite3.Connection, near: set[bytes], without: frozenset[Cid]) -> _Looked:
+    looked = _Looked([], set())
+    for row, cid in missing_payloads(db, near, most_bytes=BACKGROUND_BYTES, limit=_LOOKS, without=without):
+        held = get_row(db, row)
         item = held.record.body if held is not None else None
-        if held is None or not isinstance(item, Item) or item.payload is None:
-            continue
-        if item.payload.size <= BACKGROUND_BYTES and is_text(item.payload):
-            found.append(held)
-            if len(found) >= _BATCH:
-                break
-    return found
+        if held is None or not isinstance(item, Item) or item.payload is None or not is_text(item.payload):
+            looked.others.add(cid)
+        else:
+            looked.texts.append(held)
+        if len(looked.texts) >= _BATCH:
+            break
+    return looked

@@ -103,6 +103,13 @@ class Items:
         return self._told(made.record, (*notes_on(captured), *note))
 
     async def retract(self, ref: str) -> Retracted:
+        item_part, at, _ = ref.partition("@")
+        if at:
+            raise DomainError(
+                ErrorCode.BAD_REQUEST,
+                f"{ref} names one version, and only a whole item can be taken back, with all its versions",
+                f"pkn retract {item_part}",
+            )
         held = await self._env.store.read(lambda db: find_item(db, ref))
         _own_item(held, self._env.keys.author, "retract")
         item = held.record.item_id

@@ -42,15 +42,25 @@ class Keys:
         return DeviceId(self.device_key.public)
 
 
-def open_keys(folder: Path, *, random_bytes: Callable[[int], bytes]) -> tuple[Keys, bool]:
-    """The keys in `folder`, made there if there are none; and whether they were made now.
+def open_keys(
+    folder: Path, *, random_bytes: Callable[[int], bytes], in_use: bool = False
+) -> tuple[Keys, bool]:
+    """The keys in `folder`, made there if there are none; and whether they were made now. `in_use`: the home
+    holds records already, so that none are made: its owner would become a stranger to all of them.
 
     Raises:
-        KeysUnusable: a file is unreadable, damaged, readable by others, or one of the pair is missing.
+        KeysUnusable: a file is unreadable, damaged, readable by others, or one of the pair is missing; or all
+            of a home in use.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret, public, device = (folder / name for name in (_AUTHOR_SECRET, _AUTHOR_PUBLIC, _DEVICE_SECRET))
     present = [path.name for path in (secret, public, device) if path.exists()]
+    if in_use and not (secret.exists() or public.exists()):
+        raise KeysUnusable(
+            f"the keys of the person whose home this is are missing in {folder}",
+            "restore the keys folder from a backup of the home; or, to begin as somebody new, name another "
+            "home with --home",
+        )
     if not present:
         # The device key first: a crash between the two leaves a state that is told from a lost author key.
         _write(device, random_bytes(SEED_BYTES))

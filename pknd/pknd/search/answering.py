@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from pkn_protocol.channel import messages as m
-from pkn_protocol.records.ids import DeviceId
+from pkn_protocol.records.ids import Cid, DeviceId
 from pknd.environment import Environment
 from pknd.people.view import PeopleView
 from pknd.search.asking import query_of, within_budget
@@ -30,7 +30,7 @@ class Answering:
         links: Callable[[], Mapping[DeviceId, PeerLink]],
         may_see: Callable[[PeerLink, bytes], bool],
         text_of: TextOf,
-        in_vain: Callable[[], Collection[int]] = frozenset,
+        in_vain: Callable[[], Mapping[int, Cid]] = dict,
     ) -> None:
         self._env = env
         self._view = view

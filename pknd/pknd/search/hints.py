@@ -10,13 +10,16 @@ from pkn_protocol.search.filters import TypedFilters
 from pkn_protocol.search.query import Query, stop_languages
 from pkn_protocol.text.analysis import is_single_unspaced
 
-_WILDCARD = re.compile(r"\w\*|\*\w")
+_LETTERS = r"[^\W\d_]"
+# At the end of a word of letters or within one: no `A*` or `C*-algebra`, no `*args`, no `**bold**`.
+_WILDCARD = re.compile(rf"(?<![\w*-])(?:{_LETTERS}{{2,}}\*|{_LETTERS}\*{_LETTERS}){_LETTERS}*(?![\w*-])")
+_AT_THE_BEGINNING = re.compile(rf"(?<![\w*-])\*{_LETTERS}{{2,}}(?![\w*-])")
 
 
 def hint_for(query: Query, *, found: bool) -> str:
     """Why a question finds nothing whatever is held: only words that no index has; or that it does not find
     what its `*` was meant for. Empty where it may."""
-    if _WILDCARD.search(query.text):
+    if _WILDCARD.search(query.text) or (not found and _AT_THE_BEGINNING.search(query.text)):
         return "* stands for nothing here: each word is found in all its forms, and has to be typed whole"
     if found:
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pkn_protocol.records.ids import Cid
@@ -24,7 +24,7 @@ from pknd.store.versions import PUBLIC_SCOPE
 @dataclass(frozen=True, slots=True)
 class _Match:
     """An answer that may be shown, its text score, and what goes into its rank. `claim`: a stranger's of a
-    long text; `in_vain`: nobody around has its text; `confirmed`: what is here of it has all phrases."""
+    long text; `in_vain`: its text is withheld; `confirmed`: what is here of it has all phrases."""
 
     held: Held
     text: float
@@ -41,7 +41,7 @@ class Incoming:
         *,
         view: Callable[[], PeopleView],
         rank_weights: Callable[[], Weights],
-        in_vain: Callable[[], Collection[int]] = frozenset,
+        in_vain: Callable[[], Mapping[int, Cid]] = dict,
     ) -> None:
         self._env = env
         self._view = view

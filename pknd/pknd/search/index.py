@@ -23,6 +23,7 @@ from pkn_protocol.search.documents import length_of, tag_stems, terms_of, withou
 from pkn_protocol.text.sketch import BadSketch, Sketch
 from pkn_protocol.text.sketches import Entries, decode_sketches
 from pknd.search import recent, runs
+from pknd.search.changes import count_change
 from pknd.search.lists import PostingList
 from pknd.search.postings import (
     Postings,
@@ -119,6 +120,7 @@ def _add(db: sqlite3.Connection, heads: Sequence[_Head], postings: Postings) -> 
     for (public, lang), (count, length) in changes.items():
         _change_total(db, public, lang, count, length)
     recent.put(db, postings)
+    count_change(db)
 
 
 def remove_document(db: sqlite3.Connection, rowid: int) -> None:
@@ -128,6 +130,7 @@ def remove_document(db: sqlite3.Connection, rowid: int) -> None:
         length, public, lang = row
         _change_total(db, bool(public), lang, -1, -length)
         db.execute("INSERT OR IGNORE INTO forgotten_document (doc) VALUES (?)", (rowid,))
+        count_change(db)
 
 
 def is_tidy(db: sqlite3.Connection) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappush, heapreplace
 from itertools import islice
+from types import MappingProxyType
 
-from pkn_protocol.records.ids import AuthorId
+from pkn_protocol.records.ids import AuthorId, Cid
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.phrases import has_any_phrase, has_phrases
@@ -28,8 +29,9 @@ Admit = Callable[[Held], bool]
 """Which items the asker may see, where that is not the user."""
 _EXAMINED_AT_ONCE = 64
 """Scored documents whose rows are looked at together: filters leave some out."""
+NONE_IN_VAIN: Mapping[int, Cid] = MappingProxyType({})
 _MOST_BEHIND = 1000
-"""Matches whose text nobody has, among which better ones are looked for."""
+"""Matches whose text is withheld, among which better ones are looked for."""
 _MOST_TEXTS = 1000
 """Texts that are read to confirm phrases; what comes after them stays unconfirmed."""
 
@@ -77,11 +79,11 @@ def search(
     limit: int,
     text_of: TextOf,
     admit: Admit | None = None,
-    in_vain: Collection[int] = (),
+    in_vain: Mapping[int, Cid] = NONE_IN_VAIN,
 ) -> list[LocalHit]:
     """The best documents by text score, phrases and exclusions applied: what a peer is answered with.
 
-    `admit`: which items the asker may see; None is all. `in_vain`: documents whose text nobody around has;
+    `admit`: which items the asker may see; None is all. `in_vain`: documents whose text is withheld, by row;
     they are put where half their score would.
     """
     hits: list[LocalHit] = []
@@ -109,13 +111,13 @@ def local_query(
     shown: int | None = None,
     index: IndexReader | None = None,
     rank_weights: Weights = DEFAULT_WEIGHTS,
-    in_vain: Collection[int] = (),
+    in_vain: Mapping[int, Cid] = NONE_IN_VAIN,
 ) -> list[LocalHit]:
     """The best documents by final rank, best first, at `wanted.now`: what the user is shown.
 
     The first `shown` (None: all) and those that equal the last of them have passages, which cost far more
     than finding the documents. `distances` and `weights` are the reader's (`pkn_protocol.trust.graph`),
-    `rank_weights` what each factor counts. `in_vain`: documents whose text nobody around has.
+    `rank_weights` what each factor counts. `in_vain`: documents whose text is withheld, by row.
     Exact: documents are looked at by falling text score until no later one could reach the rank of the last
     hit.
     """
@@ -142,7 +144,7 @@ class _Best:
 
     def __init__(self, limit: int, ratings: Ratings, weights: Weights) -> None:
         self._limit = limit
-        self._ratings = ratings
+        self.ratings = ratings
         self._unrated = weights.most(rated=False)
         self._rated = weights.most(rated=ratings.are_any)
         self._held: list[tuple[float, int, LocalHit]] = []
@@ -155,8 +157,7 @@ class _Best:
         """Whether this document may: beyond what others could add only those that somebody has rated."""
         if len(self._held) < self._limit or score * self._unrated >= self._held[0][0]:
             return True
-        rated = self._ratings.documents()
-        return self.reaches(score) and (rated is None or doc in rated)
+        return self.reaches(score) and self.ratings.may_have(doc)
 
     def enter(self, hit: LocalHit) -> None:
         entry = (hit.rank.score, -hit.held.rowid, hit)
@@ -207,9 +208,9 @@ def is_claim(db: sqlite3.Connection, held: Held, distances: Mapping[AuthorId, in
     )
 
 
-def was_in_vain(db: sqlite3.Connection, held: Held, in_vain: Collection[int]) -> bool:
-    """Whether nobody around has the text of an item, and it is not here."""
-    return held.rowid in in_vain and not is_complete(db, held.rowid)
+def was_in_vain(db: sqlite3.Connection, held: Held, in_vain: Mapping[int, Cid]) -> bool:
+    """Whether an item's text is withheld, and not here. The id decides: its row may have been another's."""
+    return in_vain.get(held.rowid) == held.record.id and not is_complete(db, held.rowid)
 
 
 def _matches(
@@ -230,6 +231,7 @@ def _matches(
         if best is not None:
             if not best.reaches(part[0][1]):
                 return
+            best.ratings.look_at([doc for doc, _ in part])
             part = [(doc, score) for doc, score in part if best.may_take(doc, score)]
         allowed = admitted(db, [doc for doc, _ in part], wanted)
         for doc, score in part:

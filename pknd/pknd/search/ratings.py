@@ -39,11 +39,15 @@ class Ratings:
         self._weights = {**weights, **{author: 1.0 for author, far in distances.items() if far == 0}}
         self._when = (now, now + MOST_AHEAD_MS)
         raters = db.execute("SELECT DISTINCT author FROM record WHERE kind = 'rating'")
-        self.are_any = bool(self._weights) and any(author in self._weights for (author,) in raters)
+        self._raters = [author for (author,) in raters if author in self._weights] if self._weights else []
+        self.are_any = bool(self._raters)
         """Whether somebody within the horizon has rated anything."""
         self._left = len(self._weights)
         self._by_near: Mapping[bytes, list[_Given]] | None = None
-        self._documents: frozenset[int] | None = None
+        self._rated: set[bytes] = set()
+        self._listed: bool | None = None
+        self._looked_at: Collection[int] = ()
+        self._have: Collection[int] | None = None
 
     def of(self, record: Record) -> list[tuple[float, int]]:
         """Weight and value of each rating of an item that counts: the newest of each person within the
@@ -62,28 +66,41 @@ class Ratings:
                 found.append((self._weights[author], body.value))
         return found
 
-    def documents(self) -> Collection[int] | None:
-        """The documents that somebody within the horizon has rated; None: too many to say."""
-        if self._documents is not None or not self.are_any:
-            return () if self._documents is None else self._documents
-        rated: set[bytes] = set()
+    def look_at(self, docs: Collection[int]) -> None:
+        """`may_have` is asked about these next: their items are read together."""
+        self._looked_at, self._have = docs, None
+
+    def may_have(self, doc: int) -> bool:
+        """Whether somebody within the horizon may have rated a document; of all, where there are more ratings
+        than a query goes through."""
+        if self._have is None:
+            self._have = self._found_among(self._looked_at)
+        return doc in self._have
+
+    def _found_among(self, docs: Collection[int]) -> Collection[int]:
+        if not self.are_any:
+            return ()
+        if self._listed is None:
+            # Once for a query, whatever comes out.
+            self._listed = self._list()
+        if not self._listed:
+            return frozenset(docs)
+        rows = select_in(self._db, "SELECT rowid, item FROM record WHERE rowid IN", list(docs))
+        return {cast(int, doc) for doc, item in rows if item in self._rated}
+
+    def _list(self) -> bool:
+        """Find out what was rated; whether it was not too much."""
         said = 0
-        for author in self._weights:
+        for author in self._raters:
             rows = self._db.execute(
                 "SELECT item FROM record WHERE kind = 'rating' AND author = ? LIMIT ?",
                 (author, _MOST_LISTED + 1 - said),
             ).fetchall()
             said += len(rows)
             if said > _MOST_LISTED:
-                return None
-            rated.update(item for (item,) in rows)
-        docs = select_in(
-            self._db,
-            "SELECT doc FROM record JOIN document ON doc = record.rowid WHERE item IN",
-            list(rated),
-        )
-        self._documents = frozenset(cast(int, doc) for (doc,) in docs)
-        return self._documents
+                return False
+            self._rated.update(item for (item,) in rows)
+        return True
 
     def _about(self, item: Cid) -> Iterable[_Given]:
         if self._by_near is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any
 
 from pkn_protocol.control.query import (
@@ -16,7 +17,7 @@ from pkn_protocol.control.query import (
     Suggestion,
     Variant,
 )
-from pkn_protocol.records.ids import Cid, DeviceId
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.documents import best_class, terms_of, without_sketch
 from pkn_protocol.search.passages import Passage
 from pkn_protocol.search.query import Query
@@ -62,10 +63,13 @@ class Findings:
         if passage is not None and self.passages.get(held.record.id) is None:
             self.passages[held.record.id] = passage
 
-    def unconfirmed(self, most: int) -> list[Cid]:
-        """Of so many of the best those of which not all phrases were seen."""
-        best = sorted(self.ranks, key=lambda cid: (-self.ranks[cid].score, cid))[:most]
-        return [cid for cid in best if cid not in self.confirmed]
+    def unconfirmed_authors(self, most: int) -> set[AuthorId]:
+        """Who wrote those of so many of the best of which not all phrases were seen. Called for each answer,
+        on the event loop."""
+        if not (self.query.phrases or self.query.excluded_phrases):
+            return set()
+        best = nsmallest(most, self.ranks, key=lambda cid: (-self.ranks[cid].score, cid))
+        return {self.held[cid].record.author for cid in best if cid not in self.confirmed}
 
     def groups(self, view: PeopleView, request: QueryRequest) -> list[Group]:
         """What is shown, best first: each text once, or each match where that was asked for."""

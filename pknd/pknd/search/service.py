@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
 
 from pkn_protocol.control.errors import ErrorCode
 from pkn_protocol.control.query import QueryRequest, QueryResult, Scope
 from pkn_protocol.control.status import LogLevel
-from pkn_protocol.records.ids import AuthorId, DeviceId
+from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import Budget
-from pkn_protocol.search.fanout import (
-    AskPeer,
-    Candidate,
-    FanOut,
-    Finished,
-    TopChanged,
-)
+from pkn_protocol.search.fanout import AskPeer, FanOut, Finished, TopChanged
 from pkn_protocol.search.filters import TypedFilters, split_filters
+from pkn_protocol.search.patience import Candidate
 from pkn_protocol.search.query import BadQuery, EmptyQuery, parse_query
 from pkn_protocol.search.rank import DEFAULT_WEIGHTS, Weights
 from pknd import log
@@ -52,7 +47,7 @@ _Inbox: TypeAlias = asyncio.Queue[tuple[DeviceId, list[Found] | None, bool]]
 
 class Queries:
     """`links` are the connections there are; `holders` says who is online; `in_step` whether all summaries
-    that are wanted of a device have come; `in_vain` which documents nobody around has the text of."""
+    that are wanted of a device have come; `in_vain` which documents have a text that is withheld, by row."""
 
     def __init__(
         self,
@@ -64,7 +59,7 @@ class Queries:
         in_step: Callable[[DeviceId], bool],
         default_lang: Callable[[], str],
         rank_weights: Callable[[], Weights] = lambda: DEFAULT_WEIGHTS,
-        in_vain: Callable[[], Collection[int]] = frozenset,
+        in_vain: Callable[[], Mapping[int, Cid]] = dict,
     ) -> None:
         self._env = env
         self._view = view
@@ -79,6 +74,7 @@ class Queries:
         self._results = Results(env, view=view, holders=holders)
         self._incoming = Incoming(env, view=view, rank_weights=rank_weights, in_vain=in_vain)
         self._silences: dict[DeviceId, int] = {}
+        self._slow: set[DeviceId] = set()
 
     async def query(self, request: QueryRequest) -> AsyncGenerator[QueryUpdate, None]:
         """A snapshot from the disk at once, then as answers change the top; the last one is final."""
@@ -115,6 +111,8 @@ class Queries:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
             for device in fan.silent():
                 self._silences[device] = self._silences.get(device, 0) + 1
+            self._slow -= fan.slow.keys()
+            self._slow |= {device for device, slow in fan.slow.items() if slow}
         yield QueryUpdate(
             await self._result(request, state, fan, began, final=True, complete=complete), final=True
         )
@@ -176,8 +174,8 @@ class Queries:
 
     def _candidates(self, state: Findings, request: QueryRequest) -> list[Candidate]:
         view, scope = self._view(), request.scope
-        # Their authors have the texts that are not here.
-        confirming = {state.held[cid].record.author for cid in state.unconfirmed(request.limit)}
+        # They have the texts that are not here.
+        confirming = state.unconfirmed_authors(request.limit)
         promise: dict[AuthorId, float] = {}
         for cid, ranked in state.ranks.items():
             author = state.held[cid].record.author
@@ -197,6 +195,7 @@ class Queries:
                     rtt_ms=link.rtt_ms,
                     silences=self._silences.get(device, 0),
                     confirms=author in confirming,
+                    slow=device in self._slow,
                 )
             )
         return found
@@ -255,8 +254,7 @@ class Queries:
             return [*fan.failed(device, now)]
         self._silences.pop(device, None)
         scores = await self._incoming.scored(state, found)
-        if not state.unconfirmed(request.limit):
-            fan.confirm()
+        fan.confirm(state.unconfirmed_authors(request.limit))
         return [*fan.answered(device, scores, now, more=more)]
 
     async def _result(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pkn_protocol.records.ids import AuthorId
+from pknd.search.changes import changes
 from pknd.search.index import IndexReader, Totals, collection
 from pknd.store.rows import select_in
 from pknd.store.versions import PUBLIC_SCOPE
@@ -49,21 +50,22 @@ class LeftOut:
 
 
 class Strangers:
-    """Remembers what was found until people or the public documents change; readers may share it."""
+    """Remembers what was found until people or documents change; readers may share it."""
 
     def __init__(self) -> None:
-        self._known: tuple[Collection[AuthorId], Collection[int], Totals, LeftOut | None] | None = None
+        self._known: tuple[Collection[AuthorId], Collection[int], int, LeftOut | None] | None = None
 
     def left_out(
         self, db: sqlite3.Connection, near: Collection[AuthorId], in_vain: Collection[int] = frozenset()
     ) -> LeftOut | None:
         """The public documents of strangers, and those whose text nobody around has (`in_vain`); None where
         there are none, or too few others."""
-        totals, known = collection(db, public_only=True), self._known
-        if known is not None and known[0] is near and known[1] is in_vain and known[2] == totals:
+        # Not by how many documents there are: an edit need not change that.
+        now, known = changes(db), self._known
+        if known is not None and known[0] is near and known[1] is in_vain and known[2] == now:
             return known[3]
-        found = _left_out(db, near, in_vain, totals)
-        self._known = near, in_vain, totals, found
+        found = _left_out(db, near, in_vain, collection(db, public_only=True))
+        self._known = near, in_vain, now, found
         return found
 
 

@@ -266,13 +266,20 @@ def scopes_using(db: sqlite3.Connection, cid: Cid) -> set[bytes]:
 
 
 def missing_payloads(
-    db: sqlite3.Connection, authors: Collection[bytes], *, most_bytes: int, limit: int
-) -> list[tuple[int, bytes]]:
-    """(row, author) of visible items by the given authors whose content of at most `most_bytes` (plaintext)
-    is not here, newest first."""
+    db: sqlite3.Connection,
+    authors: Collection[bytes],
+    *,
+    most_bytes: int,
+    limit: int,
+    without: Collection[Cid] = (),
+) -> list[tuple[int, Cid]]:
+    """(row, id) of visible items by the given authors whose content of at most `most_bytes` (plaintext) is
+    not here, newest first; those of `without` do not count."""
     found = db.execute(
-        "SELECT record.rowid, record.author FROM payload JOIN record ON record.rowid = payload.record"  # noqa: S608
+        "SELECT record.rowid, record.author, record.id"  # noqa: S608
+        " FROM payload JOIN record ON record.rowid = payload.record"
         f" WHERE NOT payload.complete AND payload.size <= ? AND {VISIBLE} ORDER BY record.time DESC",
         (most_bytes,),
     )
-    return list(islice(((row, author) for row, author in found if author in authors), limit))
+    wanted = ((row, Cid(cid)) for row, author, cid in found if author in authors and cid not in without)
+    return list(islice(wanted, limit))

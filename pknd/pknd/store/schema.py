@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from pkn_protocol.records.codec import decode_record
 from pkn_protocol.records.model import Item
 from pkn_protocol.search.believed import counted_sketch
-from pknd.search.index import NewDocument, add_documents
+from pknd.search.index import NewDocument, add_documents, remove_document, tidy_now
+from pknd.store.rows import parts, select_in
 
 SCHEMA_VERSION = 5
 """Raised with each migration: an older program refuses a home that a newer one has written."""
@@ -237,14 +240,24 @@ def news(db: Database) -> None:
 def sketches_that_no_text_could_show(db: Database) -> None:
     """Documents whose sketch counts as none, for there is no text that it could be of, are found by it no
     more."""
-    rows = db.conn.execute(
-        "SELECT record.rowid, block, scope = x'' FROM document JOIN record ON record.rowid = doc"
-    )
+    rows = db.conn.execute("SELECT record.rowid, block FROM document JOIN record ON record.rowid = doc")
+    # Of many records only the numbers are kept at once, and runs are written anew once.
     found = [
-        NewDocument(rowid, record, bool(public))
-        for rowid, block, public in rows
-        if isinstance(item := (record := decode_record(block)).body, Item)
+        rowid
+        for rowid, block in rows
+        if isinstance(item := decode_record(block).body, Item)
         and item.sketch is not None
         and counted_sketch(item) is None
     ]
-    add_documents(db.conn, found)
+    for rowid in found:
+        remove_document(db.conn, rowid)
+    tidy_now(db.conn)
+    for part in parts(found, _INDEXED_AT_ONCE):
+        again = select_in(db.conn, "SELECT rowid, block, scope = x'' FROM record WHERE rowid IN", part)
+        add_documents(
+            db.conn,
+            [
+                NewDocument(cast(int, rowid), decode_record(cast(bytes, block)), bool(public))
+                for rowid, block, public in again
+            ],
+        )

@@ -204,6 +204,8 @@ class PeerDirectory:
         listen = self._listen()
         port = listen[0].rpartition(":")[2] if listen else str(DEFAULT_PORT)
         if self._announcement() is Announcement.OFF:
+            if listen and all(ipaddress.ip_address(parse_address(one)[0]).is_loopback for one in listen):
+                return "mDNS is off, and listen allows this machine alone: pkn config set listen ADDRESS:PORT"
             return f"mDNS is off; on the other machine: pkn connect THIS-HOST:{port}"
         if self._announcement() is Announcement.SEEN:
             return f"nobody else is here yet; in another network: pkn connect HOST:{DEFAULT_PORT}"

@@ -25,7 +25,7 @@ _COMPACT_FROM = 2
 """The version of the channel from which the frequent messages have short names."""
 
 
-def encode_message(envelope: m.Envelope, version: int = 1) -> bytes:
+def encode_message(envelope: m.Envelope, version: int) -> bytes:
     """The frame of a message in a version of the channel; those of the handshake are the same in all."""
     names = _NAMES if version < _COMPACT_FROM else _SHORT_NAMES
     name = names[type(envelope.message)]

@@ -13,6 +13,7 @@ token are passed in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -78,8 +79,8 @@ class PeerAuthenticated:
 
 class ClientHandshake:
     """The dialling side. `certificate` (SHA-256) and `certificate_key` are what TLS showed; `expected` the
-    device that was meant; `token` opens this side's blocks; `known` is the `device` record of that key, if it
-    is held here."""
+    device that was meant; `token` opens this side's blocks; `known` gives the `device` record of that key, if
+    it is held here: it is asked once, when the proof is made."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class ClientHandshake:
         certificate: bytes,
         certificate_key: bytes,
         expected: DeviceId | None = None,
-        known: bytes | None = None,
+        known: Callable[[], bytes | None] = lambda: None,
     ) -> None:
         if expected is not None and certificate_key != expected:
             raise ChannelError(CloseCode.WRONG_DEVICE, "another device answers at this address")
@@ -101,6 +102,7 @@ class ClientHandshake:
         self._certificate_key = certificate_key
         self._hello = local.hello(nonce)
         self._server: Hello | None = None
+        self._held: Record | None = None
         self._transcript = b""
         self._version = 0
 
@@ -131,12 +133,15 @@ class ClientHandshake:
         self._server = hello
         self._transcript = transcript_of(self._hello, hello)
         signature = self._local.device_key.sign(signed_message(CLIENT, self._transcript, self._hello, hello))
-        return Proof(signature, self._local.device_record, self._token, knows=self._known is not None)
+        self._held = _held(hello, self._known())
+        return Proof(signature, self._local.device_record, self._token, knows=self._held is not None)
 
     def _on_welcome(self, welcome: Welcome, server: Hello) -> PeerAuthenticated:
-        message = signed_message(SERVER, self._transcript, self._hello, server)
-        block = welcome.device_record or self._known or b""
-        record = _checked_device(server, block, message, welcome.signature)
+        _check_signature(
+            server, signed_message(SERVER, self._transcript, self._hello, server), welcome.signature
+        )
+        sent = welcome.device_record
+        record = self._held if self._held is not None and not sent else _joining_record(server, sent)
         return _authenticated(server, record, self._version, self._transcript, welcome.token)
 
 
@@ -173,7 +178,8 @@ class ServerHandshake:
 
     def _on_proof(self, proof: Proof, client: Hello) -> tuple[Message, PeerAuthenticated]:
         message = signed_message(CLIENT, self._transcript, client, self._hello)
-        record = _checked_device(client, proof.device_record, message, proof.signature)
+        _check_signature(client, message, proof.signature)
+        record = _joining_record(client, proof.device_record)
         answer = self._local.device_key.sign(signed_message(SERVER, self._transcript, client, self._hello))
         peer = _authenticated(client, record, self._version, self._transcript, proof.token)
         block = b"" if proof.knows else self._local.device_record
@@ -181,8 +187,8 @@ class ServerHandshake:
 
 
 def transcript_of(client: Hello, server: Hello) -> bytes:
-    """The hash of both hellos as they were encoded."""
-    frames = (encode_message(Envelope(hello)) for hello in (client, server))
+    """The hash of both hellos as they were encoded, which is the same in all versions."""
+    frames = (encode_message(Envelope(hello), LEAST_VERSION) for hello in (client, server))
     return sha256(_DOMAIN + b"".join(sha256(frame).digest() for frame in frames)).digest()
 
 
@@ -237,9 +243,22 @@ def _check_peer_keys(mine: Hello, theirs: Hello) -> None:
         raise ChannelError(CloseCode.BAD_PROOF, "a key that is not a valid Ed25519 key")
 
 
-def _checked_device(hello: Hello, block: bytes, message: bytes, signature: bytes) -> Record:
+def _check_signature(hello: Hello, message: bytes, signature: bytes) -> None:
     if not verify(hello.device, message, signature):
         raise ChannelError(CloseCode.BAD_PROOF, "the signature over the handshake is not the device's")
+
+
+def _held(hello: Hello, block: bytes | None) -> Record | None:
+    """What is held of the device of a hello, if it is of the same author still: to a device key that was kept
+    with a new author key the record of the old one does not belong."""
+    try:
+        return None if block is None else _joining_record(hello, block)
+    except ChannelError:
+        return None
+
+
+def _joining_record(hello: Hello, block: bytes) -> Record:
+    """The valid `device` record that joins the author and device of a hello."""
     try:
         record = decode_record(block)
         verify_record(record)

@@ -6,60 +6,26 @@ called when the peers can be asked, since patience with them begins then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from typing import TypeAlias
 
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import Budget
+from pkn_protocol.search.patience import Asked, Candidate, Patience, State
 
 AT_ONCE = 8
 """Peers that are asked in parallel; one that is overdue makes room for another."""
-LEAST_PATIENCE_MS = 25.0
-"""How long an answer is waited for at least: a busy machine's answer takes that long."""
-UNKNOWN_RTT_MS = 60.0
-NOBODY_YET_MS = 1000.0
-"""While nobody has answered, the first answer that could change the top is waited for so long."""
-CONFIRMING_MS = 1000.0
-"""How long a peer is waited for that can say whether a text has the phrases: it reads all of it."""
 FORWARDED_MS = 250.0
 """How long a peer that has answered in part may take to bring the answers of others."""
 MOST_PARTS = 2
 """An answer's parts: what its sender has, and what it heard from others."""
-_RTT_FACTOR = 4.0
-"""An answer costs a round trip and the work; while nobody has shown how long that is, so many are ample."""
-_SLOWEST_FACTOR = 1.15
-"""Whoever may know something new is given a little longer than the answers so far explain."""
-_NEWS_TRIPS = 2.0
-"""What is not here yet takes two round trips: the answer, and the record behind it."""
-_LAST_FACTOR = 2.0
-"""While answers still change the top, an overdue peer is waited for so many times its patience."""
 _SETTLED_ANSWERS = 2
 """So many answers in a row that change nothing, and those that are overdue are not waited for."""
 _MOST_SETTLED = 4
 """Where answers keep changing the top, so many in a row must not before nobody more is asked."""
 _LEFT_OVER = 1
 """Nodes beyond itself for each peer, of what others have left over; more would bring little more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A peer that may be asked.
-
-    `promise`: the sum of local scores of documents that it probably holds; `unknown`: it may hold things
-    whose summaries are not here; `rtt_ms` None: not measured yet; `silences`: queries that it left unanswered
-    lately, one after the other; `confirms`: it probably has texts without which phrases are not confirmed.
-    """
-
-    device: DeviceId
-    author: AuthorId
-    distance: int | None
-    promise: float
-    unknown: bool
-    rtt_ms: float | None
-    silences: int = 0
-    confirms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +49,6 @@ class Finished:
 Effect: TypeAlias = AskPeer | TopChanged | Finished
 
 
-class _State(Enum):
-    WAITED_FOR = auto()
-    ANSWERED = auto()
-    FAILED = auto()
-
-
-@dataclass(slots=True)
-class _Asked:
-    candidate: Candidate
-    since: float
-    state: _State = _State.WAITED_FOR
-    parts: int = 0
-    more_until: float = 0.0
-
-
 @dataclass(slots=True)
 class FanOut:
     """One query. Times are in milliseconds of any clock that only goes forward.
@@ -105,7 +56,8 @@ class FanOut:
     Best peers first, AT_ONCE at a time. It is finished when everybody has answered; or when two answers in a
     row changed nothing (or none did and all summaries of the others are here) and all others are overdue; or
     when the overdue ones have had twice their patience; with nothing found, not before the first answer or
-    NOBODY_YET_MS. Scores are the owner's, computed from signed records.
+    NOBODY_YET_MS; and for those who can confirm phrases, not before CONFIRMING_MS. Scores are the owner's,
+    computed from signed records.
     """
 
     limit: int
@@ -114,13 +66,10 @@ class FanOut:
     sources: dict[Cid, set[DeviceId]] = field(default_factory=dict)
     finished: bool = False
     _waiting: list[Candidate] = field(default_factory=list)
-    _asked: dict[DeviceId, _Asked] = field(default_factory=dict)
-    _slowest: float = 0.0
-    _took: list[tuple[float, float]] = field(default_factory=list)
-    """Of each answer the time, and the round trip to its sender."""
+    _asked: dict[DeviceId, Asked] = field(default_factory=dict)
+    _patience: Patience = field(default_factory=Patience)
     _unchanged: int = 0
     _changes: int = 0
-    _confirmed: bool = False
     _parts: int = 1
     _nodes: int = 0
     """Of the budget so many are left."""
@@ -131,6 +80,7 @@ class FanOut:
             self._waiting = sorted(candidates, key=_order)
         self._parts = max(1, min(len(self._waiting), self.budget.nodes))
         self._nodes = self.budget.nodes
+        self._patience.begin(now)
         return self._go_on(now)
 
     def answered(
@@ -139,17 +89,15 @@ class FanOut:
         """A peer has answered; `scores` were computed here from what it sent. `more`: it has forwarded the
         query, and others' answers may follow, in one more part."""
         asked = self._asked.get(device)
-        if asked is None or asked.state is not _State.WAITED_FOR or self.finished:
+        if asked is None or asked.state is not State.WAITED_FOR or self.finished:
             return []
+        self._patience.learn(asked, now, more=more)
         asked.parts += 1
         if more and asked.parts < MOST_PARTS:
             asked.more_until = now + FORWARDED_MS
         else:
-            asked.state = _State.ANSWERED
-        if not asked.more_until:
-            took = now - asked.since
-            self._slowest = max(self._slowest, took)
-            self._took.append((took, asked.candidate.rtt_ms or 0.0))
+            asked.state = State.ANSWERED
+            self._patience.answers += 1
         before = self.top()
         for cid, score in scores.items():
             self.scores[cid] = max(score, self.scores.get(cid, 0.0))
@@ -164,16 +112,17 @@ class FanOut:
         effects: list[Effect] = [TopChanged()] if changed else []
         return effects + self._go_on(now)
 
-    def confirm(self) -> None:
-        """All phrases of the first were seen: nobody is waited for on that account any more."""
-        self._confirmed = True
+    def confirm(self, unconfirmed: Collection[AuthorId]) -> None:
+        """Of the first only texts of these authors are still to be confirmed: nobody else is waited for on
+        that account any more. To be told before the answer that brought it."""
+        self._patience.unconfirmed = unconfirmed
 
     def failed(self, device: DeviceId, now: float) -> list[Effect]:
         """A peer cannot answer: it left, or refused. Another may be asked in its place."""
         asked = self._asked.get(device)
-        if asked is None or asked.state is not _State.WAITED_FOR or self.finished:
+        if asked is None or asked.state is not State.WAITED_FOR or self.finished:
             return []
-        asked.state = _State.FAILED
+        asked.state = State.FAILED
         return self._go_on(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -192,7 +141,9 @@ class FanOut:
         waited_for = self._waited_for()
         if self.finished or not waited_for:
             return None
-        times = [*map(self._due, waited_for), self._give_up_at(waited_for)]
+        patience = self._patience
+        times = [*map(patience.overdue_at, waited_for), *map(patience.due, waited_for)]
+        times.append(patience.give_up_at(waited_for))
         return min((time for time in times if time > now), default=now)
 
     def top(self) -> list[Cid]:
@@ -208,34 +159,43 @@ class FanOut:
     @property
     def answers(self) -> int:
         """How many peers have answered."""
-        return sum(asked.state is _State.ANSWERED for asked in self._asked.values())
+        return self._patience.answers
+
+    @property
+    def slow(self) -> Mapping[DeviceId, bool]:
+        """Of those who answered and could confirm phrases, whether they held the query for that: longer than
+        SLOW_TO_CONFIRM_MS, or for nothing."""
+        return self._patience.slow
 
     def silent(self) -> list[DeviceId]:
         """Those who were asked and have neither answered nor failed: to be told that it is over."""
         return [asked.candidate.device for asked in self._waited_for()]
 
-    def _waited_for(self) -> list[_Asked]:
-        return [asked for asked in self._asked.values() if asked.state is _State.WAITED_FOR]
+    def _waited_for(self) -> list[Asked]:
+        return [asked for asked in self._asked.values() if asked.state is State.WAITED_FOR]
 
     def _go_on(self, now: float) -> list[Effect]:
         effects = self._ask_more(now)
         waited_for = self._waited_for()
-        all_late = all(now >= self._due(asked) for asked in waited_for)
+        all_late = all(now >= self._patience.due(asked) for asked in waited_for)
         # While not all are late there is either an empty place for each candidate, or no budget for one.
-        if (all_late and self._is_settled(waited_for)) or now >= self._give_up_at(waited_for):
+        if (all_late and self._is_settled(waited_for)) or now >= self._patience.give_up_at(waited_for):
             self.finished = True
             effects.append(Finished(complete=self._is_complete()))
         return effects
 
     def _ask_more(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        on_time = sum(now < self._due(asked) for asked in self._waited_for())
-        failed = sum(asked.state is _State.FAILED for asked in self._asked.values())
+        # Who is waited for to confirm alone keeps no place.
+        on_time = sum(now < self._patience.overdue_at(asked) for asked in self._waited_for())
+        failed = sum(asked.state is State.FAILED for asked in self._asked.values())
         if self._unchanged >= _SETTLED_ANSWERS:
-            self._waiting = [candidate for candidate in self._waiting if self._may_be_worth_it(candidate)]
+            self._waiting = [
+                candidate for candidate in self._waiting if self._may_be_worth_it(candidate, now)
+            ]
         while self._waiting and on_time < AT_ONCE and len(self._asked) - failed < self.budget.nodes:
             candidate = self._waiting.pop(0)
-            self._asked[candidate.device] = _Asked(candidate, now)
+            self._asked[candidate.device] = Asked(candidate, now)
             on_time += 1
             budget = self._budget_of_next()
             self._nodes -= 1 + budget.nodes
@@ -254,9 +214,9 @@ class FanOut:
         share = max(0, self._nodes // left - 1)
         return replace(whole, nodes=max(whole.nodes, min(_LEFT_OVER, share)))
 
-    def _may_be_worth_it(self, candidate: Candidate) -> bool:
-        """Whether somebody may still change the top, now that answers no longer do."""
-        if self._may_confirm(candidate):
+    def _may_be_worth_it(self, candidate: Candidate, now: float) -> bool:
+        """Whether somebody may still change the top, now that answers no longer do, or confirm it."""
+        if now < self._patience.confirming_until and self._patience.may_confirm(candidate):
             return True
         if candidate.distance is None:
             # Strangers answer with their own things alone, whatever others have said.
@@ -266,7 +226,7 @@ class FanOut:
         enough = self._unchanged >= min(_SETTLED_ANSWERS + self._changes, _MOST_SETTLED)
         return candidate.unknown and not (enough and len(self.scores) >= self.limit)
 
-    def _is_settled(self, waited_for: list[_Asked]) -> bool:
+    def _is_settled(self, waited_for: list[Asked]) -> bool:
         """Whether those who are overdue may be left out."""
         if not self.scores and not self.answers:
             # With nothing to show, whoever is here may know somebody who has it: a first answer is worth
@@ -275,51 +235,14 @@ class FanOut:
         return self._unchanged >= _SETTLED_ANSWERS or not any(map(self._may_surprise, waited_for))
 
     def _is_complete(self) -> bool:
-        missing = [asked for asked in self._asked.values() if asked.state is not _State.ANSWERED]
-        return not any(self._may_surprise(asked) or self._may_confirm(asked.candidate) for asked in missing)
+        missing = [asked for asked in self._asked.values() if asked.state is not State.ANSWERED]
+        return not any(
+            self._may_surprise(asked) or self._patience.may_confirm(asked.candidate) for asked in missing
+        )
 
-    def _may_confirm(self, candidate: Candidate) -> bool:
-        return candidate.confirms and not self._confirmed
-
-    def _may_surprise(self, asked: _Asked) -> bool:
+    def _may_surprise(self, asked: Asked) -> bool:
         # An answer that changed the top shows that not all summaries have arrived.
         return asked.candidate.unknown or self._changes > 0
-
-    def _due(self, asked: _Asked) -> float:
-        """When a peer is overdue."""
-        peer = asked.candidate
-        if peer.silences:
-            # Who was silent lately is waited for no longer than others took.
-            patience = self._slowest if self.answers else LEAST_PATIENCE_MS
-        elif not self.answers:
-            patience = max(LEAST_PATIENCE_MS, _RTT_FACTOR * self._rtt(peer))
-        elif peer.unknown:
-            patience = max(LEAST_PATIENCE_MS, _SLOWEST_FACTOR * self._explained(peer, _NEWS_TRIPS))
-        else:
-            patience = max(LEAST_PATIENCE_MS, self._explained(peer, 1.0))
-        if self._may_confirm(peer) and not peer.silences:
-            patience = max(patience, CONFIRMING_MS)
-        return max(asked.since + patience, asked.more_until)
-
-    def _explained(self, peer: Candidate, trips: float) -> float:
-        """How long an answer of so many round trips takes, as those that came say: the longest work among
-        them, on the peer's own way; and no less than the slowest took."""
-        work = max((took - trips * rtt for took, rtt in self._took), default=0.0)
-        return max(self._slowest, trips * self._rtt(peer) + max(0.0, work))
-
-    def _rtt(self, peer: Candidate) -> float:
-        if peer.rtt_ms is not None:
-            return peer.rtt_ms
-        # Others' answers say how far away people are here; they took a round trip and the work.
-        return min(UNKNOWN_RTT_MS, self._slowest / 2) if self.answers else UNKNOWN_RTT_MS
-
-    def _give_up_at(self, waited_for: list[_Asked]) -> float:
-        """When even an unsettled query stops waiting; 0 when nobody is waited for."""
-        if not waited_for:
-            return 0.0
-        if not self.answers:
-            return max(asked.since for asked in waited_for) + NOBODY_YET_MS
-        return max(asked.since + _LAST_FACTOR * (self._due(asked) - asked.since) for asked in waited_for)
 
 
 def _order(candidate: Candidate) -> tuple[int, float, bool, int, float, bytes]:

@@ -17,7 +17,7 @@ class Weights:
     """By distance (a stranger has None), and how much of a score age can take away at most.
 
     `claim`: what a stranger's summary counts that claims a long text nobody here has seen; `in_vain`: what a
-    summary counts whose text nobody around has, though they were asked for it. `crowd`: so many
+    summary counts whose text its author turns out not to have. `crowd`: so many
     people a voucher may lift to the full factor of their distance; of more, each gets a part of what lifts
     them above strangers. `ratings`: what they may add to a score or take from it, at most.
     """
@@ -89,7 +89,7 @@ def rank(
     """The rank of a hit; times in ms. Age counts from the earlier of claimed and first-seen time, and not at
     all for pages and files. `weight` is the author's in the graph (`trust.graph.weights`), where it is known.
     `claimed_long`: the reader trusts somebody, and a stranger's summary claims a long text that is not here.
-    `asked_in_vain`: people around were asked for the text, and none has it.
+    `asked_in_vain`: who signed it was asked for the text again and again, and has none, or another one.
     `ratings`: the weight of each person whose rating of the item counts, and the value, 1 to 5.
     """
     by_distance = weights.distance.get(distance, weights.distance[None])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import log1p
 
 from pkn_protocol.text.sketch import CLASS_FREQUENCY
 
@@ -24,7 +24,7 @@ class Statistics:
 
     def weights(self) -> tuple[float, ...]:
         """The inverse document frequency of each term: positive, whatever figures a peer sends."""
-        return tuple(log(1 + (max(self.documents, df) - df + 0.5) / (df + 0.5)) for df in self.frequencies)
+        return tuple(log1p((max(self.documents, df) - df + 0.5) / (df + 0.5)) for df in self.frequencies)
 
     def as_told(self) -> Statistics:
         """What others are told: counts with their leading bits, the mean as a whole number."""

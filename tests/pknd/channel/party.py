@@ -79,9 +79,13 @@ class Party:
         self.device = DeviceId(self.device_key.public)
         self.heard = Heard()
         self.blocks: dict[Cid, bytes] = {}
+        self.stalled: set[Cid] = set()
+        """Blocks that never come, though they are asked for."""
         self.refusal: str | None = None
         self.knows: dict[DeviceId, bytes] = {}
         """`device` records of others."""
+        self.look_up: Callable[[DeviceId], Awaitable[bytes | None]] | None = None
+        """Instead of in `knows`."""
         self.near = near
         self.answer: Callable[[Link, m.Message], AsyncIterator[m.Message]] = _unsupported
         self.serve: Callable[[Link], Awaitable[None]] | None = None
@@ -113,7 +117,7 @@ class Party:
         )
 
     async def _device_block(self, device: DeviceId) -> bytes | None:
-        return self.knows.get(device)
+        return self.knows.get(device) if self.look_up is None else await self.look_up(device)
 
     async def start(self) -> Party:
         await self.network.start(Listen(LOOPBACK, 0))
@@ -165,6 +169,8 @@ class Party:
 
     async def _block(self, link: Link, cid: Cid) -> bytes | None:
         self.heard.blocks.append(cid)
+        if cid in self.stalled:
+            await asyncio.Event().wait()
         return self.blocks.get(cid)
 
     def _welcome(self, peer: PeerAuthenticated) -> str | None:

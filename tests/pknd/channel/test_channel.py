@@ -12,13 +12,13 @@ import pytest
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
-from pkn_protocol.records.ids import raw_cid
+from pkn_protocol.records.ids import DeviceId, raw_cid
 from pknd.channel.limits import Limits
 from pknd.channel.link import Link
 from pknd.config import Listen
 from pknd.sync.link import LinkClosed
 from tests.pknd.channel.conftest import PartyFactory
-from tests.pknd.channel.party import LOOPBACK, Party
+from tests.pknd.channel.party import LOOPBACK, Party, key_of
 
 Events = Callable[[str], list[dict[str, Any]]]
 
@@ -39,12 +39,43 @@ async def test_who_holds_the_other_s_device_record_goes_by_that(make: PartyFacto
     link = await ada.dial(bruno)
     assert link.peer.device_record.block == bruno.device_record
     await bruno.until_linked(ada)
-    # What is held here counts: one that joins another device is not proof of this one.
-    cem = await make("cem")
-    ada.knows[cem.device] = bruno.device_record
-    with pytest.raises(ChannelError) as error:
-        await ada.dial(cem)
-    assert error.value.code is CloseCode.BAD_PROOF
+
+
+async def test_who_holds_a_record_that_no_longer_fits_the_other_is_sent_its_own(make: PartyFactory) -> None:
+    ada, bruno = await make("ada"), await make("bruno")
+    before = Party("bruno", device_key=bruno.device_key, author_key=key_of("bruno before"))
+    ada.knows[bruno.device] = before.device_record
+    link = await ada.dial(bruno)
+    assert (link.peer.author, link.peer.device_record.block) == (bruno.author, bruno.device_record)
+
+
+async def test_a_store_that_is_busy_delays_no_handshake(make: PartyFactory) -> None:
+    ada, bruno = await make("ada", limits=Limits(handshake_seconds=5.0)), await make("bruno")
+    given_up = asyncio.Event()
+
+    async def never(device: DeviceId) -> bytes | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+        return None
+
+    ada.look_up = never
+    link = await ada.dial(bruno)
+    assert link.peer.device_record.block == bruno.device_record
+    assert given_up.is_set()
+
+
+async def test_a_store_that_fails_ends_no_dial(make: PartyFactory, events: Events) -> None:
+    ada, bruno = await make("ada"), await make("bruno")
+
+    async def fails(device: DeviceId) -> bytes | None:
+        raise OSError("the disk is gone")
+
+    ada.look_up = fails
+    link = await ada.dial(bruno)
+    assert link.peer.device_record.block == bruno.device_record
+    assert [str(event["error"]) for event in events("channel.fault")] == ["the disk is gone"]
 
 
 async def test_messages_arrive_in_order_on_both_sides(make: PartyFactory) -> None:

@@ -15,6 +15,7 @@ import pytest
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import LARGEST_MESSAGE, Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.records.ids import raw_cid
 from pknd.channel.limits import Limits
 from pknd.channel.link import Link
@@ -133,7 +134,7 @@ async def test_a_peer_that_never_finishes_its_handshake_is_dropped(
             if stage == "before the proof":
                 bruno = Party("bruno")
                 hello = bruno.network._local.hello(bytes(32))
-                await socket.send_bytes(encode_message(m.Envelope(hello)))
+                await socket.send_bytes(encode_message(m.Envelope(hello), GREATEST_VERSION))
             assert (await close_of(socket)).code == CloseCode.TOO_SLOW
     await ada.network.stop()
     assert len(events("channel.refused")) == 1
@@ -145,7 +146,9 @@ async def test_a_peer_that_never_finishes_its_handshake_is_dropped(
 async def test_messages_before_the_handshake_are_refused(make: PartyFactory) -> None:
     ada = await make("ada")
     async with websocket(ada) as socket:
-        await socket.send_bytes(encode_message(m.Envelope(m.Have((raw_cid(b""),)), request=1)))
+        await socket.send_bytes(
+            encode_message(m.Envelope(m.Have((raw_cid(b""),)), request=1), GREATEST_VERSION)
+        )
         assert (await close_of(socket)).code == CloseCode.BAD_MESSAGE
 
 
@@ -177,13 +180,16 @@ async def misbehave(make: PartyFactory, frames: list[bytes], **settings: Any) ->
     [
         ([b"\xff\xff\xff"], CloseCode.BAD_MESSAGE),
         ([b""], CloseCode.BAD_MESSAGE),
-        ([encode_message(m.Envelope(m.Same(1))) + b"\0"], CloseCode.BAD_MESSAGE),
-        ([encode_message(m.Envelope(m.Have(())))], CloseCode.BAD_MESSAGE),
-        ([encode_message(m.Envelope(m.Welcome(bytes(64), b"x", bytes(32))))], CloseCode.BAD_MESSAGE),
+        ([encode_message(m.Envelope(m.Same(1)), GREATEST_VERSION) + b"\0"], CloseCode.BAD_MESSAGE),
+        ([encode_message(m.Envelope(m.Have(())), GREATEST_VERSION)], CloseCode.BAD_MESSAGE),
+        (
+            [encode_message(m.Envelope(m.Welcome(bytes(64), b"x", bytes(32))), GREATEST_VERSION)],
+            CloseCode.BAD_MESSAGE,
+        ),
         ([b"\x81" * 3000], CloseCode.BAD_MESSAGE),
         ([bytes(LARGEST_MESSAGE)], CloseCode.BAD_MESSAGE),
         ([bytes(LARGEST_MESSAGE + 1)], CloseCode.TOO_LARGE),
-        ([encode_message(m.Envelope(m.Unsupported("x" * 2000)))], CloseCode.TOO_LARGE),
+        ([encode_message(m.Envelope(m.Unsupported("x" * 2000)), GREATEST_VERSION)], CloseCode.TOO_LARGE),
     ],
     ids=[
         "not CBOR",

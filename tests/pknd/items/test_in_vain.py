@@ -1,49 +1,91 @@
-"""When a text counts as one that nobody around has."""
+"""When a text counts as withheld by its author."""
 
 from __future__ import annotations
 
+import sqlite3
+
+import pytest
+
+from pkn_protocol.records.ids import Cid, raw_cid
+from pkn_protocol.records.model import Payload
 from pknd.items import in_vain
-from pknd.items.in_vain import LEAST_ASKED, ROUNDS, AskedInVain
-from tests.pknd.store.people import Person
+from pknd.items.in_vain import ROUNDS, AskedInVain, gone_of
+from pknd.store.blocks import set_complete
+from pknd.store.ingest import ingest
+from tests.pknd.store.people import NOW, Person
 
-AUTHOR = Person("author").author
-OTHERS = [Person(f"other {number}").author for number in range(LEAST_ASKED)]
+MINUTE, HOUR = 60.0, 3600.0
 
 
-def test_an_author_who_is_here_and_does_not_serve_is_enough() -> None:
-    asked = AskedInVain(60.0)
+def record(number: int) -> Cid:
+    return raw_cid(number.to_bytes(4, "big"))
+
+
+def test_it_takes_several_answers_some_time_apart() -> None:
+    asked = AskedInVain(MINUTE)
     for number in range(ROUNDS):
-        assert 7 not in asked.records
-        assert asked.begin(100.0 + 60.0 * number)
-        asked.note(7, AUTHOR, {AUTHOR})
-        asked.end()
-    assert asked.records == {7}
-    asked.came(7)
-    assert asked.records == frozenset()
+        assert asked.records == {}
+        for later in (0.0, 1.0, MINUTE - 1):
+            asked.absent(record(7), 70, number * MINUTE + later)
+    assert asked.records == {70: record(7)}
 
 
-def test_while_an_author_is_away_many_have_to_be_asked() -> None:
-    asked = AskedInVain(60.0)
-    for _ in range(ROUNDS):
-        asked.note(7, AUTHOR, OTHERS[1:])
-    asked.end()
-    assert asked.records == frozenset()
-    for _ in range(ROUNDS):
-        asked.note(7, AUTHOR, OTHERS)
-    asked.end()
-    assert asked.records == {7}
+def test_what_its_author_contradicts_is_withheld_at_once_and_until_it_comes() -> None:
+    asked = AskedInVain(MINUTE)
+    asked.contradicted(record(7), 70, 0.0)
+    before = asked.records
+    asked.forget({record(8)})
+    assert asked.records is before == {70: record(7)}
+    asked.forget({record(7)})
+    assert asked.records == {}
+    asked.absent(record(7), 70, MINUTE)
+    assert asked.records == {}
 
 
-def test_rounds_in_quick_succession_count_as_one() -> None:
-    asked = AskedInVain(60.0)
-    assert [asked.begin(now) for now in (5.0, 6.0, 64.0, 65.0, 66.0)] == [True, False, False, True, False]
+def test_a_record_that_comes_back_in_another_row_leaves_the_old_one() -> None:
+    asked = AskedInVain(MINUTE)
+    asked.contradicted(record(7), 70, 0.0)
+    asked.contradicted(record(7), 71, 1.0)
+    assert asked.records == {71: record(7)}
 
 
-def test_what_is_noted_is_bounded() -> None:
-    asked = AskedInVain(60.0)
-    for record in range(in_vain.MOST_NOTED + 5):
-        asked.note(record, AUTHOR, {AUTHOR})
-    for _ in range(ROUNDS):
-        asked.note(0, AUTHOR, {AUTHOR})
-    asked.end()
-    assert asked.records == {0}
+def test_a_row_that_was_given_to_another_record_is_that_ones() -> None:
+    asked = AskedInVain(MINUTE)
+    asked.contradicted(record(7), 70, 0.0)
+    asked.contradicted(record(8), 70, 1.0)
+    asked.forget({record(7)})
+    assert asked.records == {70: record(8)}
+
+
+def test_where_there_is_no_room_only_what_was_not_asked_for_lately_makes_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(in_vain, "MOST_NOTED", 3)
+    asked = AskedInVain(MINUTE)
+    # More than there is room for, in turn: they do not push each other out before any has all its rounds.
+    for number in range(ROUNDS):
+        for one in range(1, 6):
+            asked.absent(record(one), one, number * MINUTE)
+    assert asked.records == {one: record(one) for one in (1, 2, 3)}
+
+
+def test_what_was_forgotten_for_want_of_room_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_vain, "MOST_NOTED", 3)
+    asked = AskedInVain(MINUTE)
+    for number in range(ROUNDS - 1):
+        asked.absent(record(0), 9, number * MINUTE)
+    for one in range(1, 4):
+        asked.absent(record(one), one, ROUNDS * MINUTE + HOUR)
+    asked.absent(record(0), 9, ROUNDS * MINUTE + 3 * HOUR)
+    assert asked.records == {}
+
+
+def test_rows_of_others_and_texts_that_came_are_forgotten(db: sqlite3.Connection, anna: Person) -> None:
+    anna.join(db)
+    noted, payload = {}, Payload("text/plain", 9, raw_cid(b"some text"))
+    for number in range(3):
+        note = anna.note(f"N{number}", time=NOW + number, payload=payload)
+        noted[ingest(db, note, now=NOW).rowid] = note.id
+    _, came, gone = noted
+    set_complete(db, came)
+    assert gone_of(db, {**noted, gone: record(7)}) == {noted[came], record(7)}

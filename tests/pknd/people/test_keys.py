@@ -30,6 +30,17 @@ def test_keys_are_made_once_and_found_again(tmp_path: Path) -> None:
     assert {p.stat().st_mode & 0o777 for p in (tmp_path / "keys").iterdir()} == {0o600}
 
 
+@pytest.mark.parametrize("lost", [["author.key", "author.pub"], ["author.key", "author.pub", "device.key"]])
+def test_a_home_in_use_gets_no_other_identity_when_its_keys_are_lost(tmp_path: Path, lost: list[str]) -> None:
+    open_keys(tmp_path, random_bytes=seeded)
+    for name in lost:
+        (tmp_path / name).unlink()
+    with pytest.raises(KeysUnusable) as error:
+        open_keys(tmp_path, random_bytes=seeded, in_use=True)
+    assert "backup" in error.value.hint
+    assert not (tmp_path / "author.key").exists()
+
+
 def test_without_the_author_secret_the_person_stays_the_same(tmp_path: Path) -> None:
     keys, _ = open_keys(tmp_path, random_bytes=seeded)
     seed = read_author_seed(tmp_path)

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import pytest
 
+from pkn_protocol.records.ids import Cid
 from pkn_protocol.records.model import Comment, Rating, Record
 from pkn_protocol.search.query import parse_query
 from pknd.search.local import LocalHit, local_query, statistics_of
 from pknd.search.ratings import Ratings
 from pknd.store.ingest import Status, ingest
-from pknd.store.records import Filter
+from pknd.store.records import Filter, get
 from tests.pknd.store.people import NOW, Person
 
 DAY = 86_400_000
@@ -198,3 +199,80 @@ def test_beyond_what_others_can_reach_only_what_was_rated_is_looked_at(
         *(hit.held.record.id for hit in before[:-1]),
     ]
     assert read <= unrated + 1
+
+
+@pytest.fixture
+def wings(db: sqlite3.Connection, anna: Person, bruno: Person, chiara: Person) -> list[Record]:
+    """Notes by falling text score, more than are looked at together."""
+    for person in (ME, anna, bruno, chiara, *CROWD):
+        person.join(db)
+    db.execute("BEGIN")
+    titles = ("wing " + " ".join(f"word{n}" for n in range(2 + k // 40)) for k in range(300))
+    notes = [anna.note(title, time=NOW - k) for k, title in enumerate(titles)]
+    for note in notes:
+        ingest(db, note, now=NOW)
+    db.execute("COMMIT")
+    return notes
+
+
+def test_more_ratings_than_a_query_goes_through_are_gone_through_once(
+    db: sqlite3.Connection, wings: list[Record], anna: Person, bruno: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pknd.search.ratings._MOST_LISTED", 20)
+    near = {anna: 1, bruno: 1, **dict.fromkeys(CROWD, 1)}
+
+    def listed() -> int:
+        """How often the ratings that somebody gave were listed."""
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        found(db, near)
+        db.set_trace_callback(None)
+        return sum("SELECT item FROM record WHERE kind = 'rating'" in one for one in statements)
+
+    db.execute("BEGIN")
+    for note in wings[:10]:
+        rate(db, bruno, note, 5)
+    assert listed() == 1, "of thirty people near one has rated something"
+    for note in wings[10:40]:
+        rate(db, bruno, note, 5)
+    assert listed() == 1
+    rate(db, bruno, wings[290], 5)
+    assert len(found(db, near)) == 10
+    db.execute("COMMIT")
+
+
+def test_what_strangers_say_of_rated_items_is_not_read_to_find_these(
+    db: sqlite3.Connection, wings: list[Record], anna: Person, bruno: Person, chiara: Person
+) -> None:
+    def work() -> int:
+        """What SQLite does to find those that were rated, in steps of a hundred of its instructions."""
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        docs = [get_id(db, note.id) for note in wings[:64]]
+        ratings = Ratings(db, {}, {anna.author: 1.0, bruno.author: 1.0}, NOW)
+        db.set_progress_handler(step, 100)
+        ratings.look_at(docs)
+        assert [doc for doc in docs if ratings.may_have(doc)] == [docs[3]]
+        db.set_progress_handler(None, 0)
+        return steps
+
+    def get_id(db: sqlite3.Connection, cid: Cid) -> int:
+        held = get(db, cid)
+        assert held is not None
+        return held.rowid
+
+    rate(db, bruno, wings[3], 5)
+    before = work()
+    db.execute("BEGIN")
+    for number in range(1000):
+        comment = chiara.record(
+            "comment", Comment(wings[3].id, "No"), time=NOW - number, item=wings[3].item_id
+        )
+        assert ingest(db, comment, now=NOW).status is Status.ADDED
+    db.execute("COMMIT")
+    assert work() <= before + 2

@@ -172,3 +172,11 @@ def test_the_order_is_that_of_all_scores_however_it_is_planned(
             sorted(found, key=lambda one: (-round(one[1], 9), one[0])), [one for one in ordered if one[1]]
         )
         assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
+
+
+def test_a_figure_that_weighs_next_to_nothing_has_no_document_found_twice(
+    documents: Sequence[tuple[Document, int]], filled: sqlite3.Connection
+) -> None:
+    query = query_of(EVERYWHERE, RARE)
+    found = list(Matches(filled, query, Statistics(0, 1.0, (2**64 - 1, 2**64 - 1))))
+    assert len(found) == len({doc for doc, _ in found}) == DOCUMENTS

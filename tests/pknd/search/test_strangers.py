@@ -37,9 +37,29 @@ def test_how_many_have_a_word_is_counted_once_until_something_changes(
     assert counted()[0] == (LEAST_NEAR, 1)
 
 
-def test_what_nobody_around_has_the_text_of_has_no_part_in_figures(
-    db: sqlite3.Connection, anna: Person, bruno: Person
-) -> None:
+def test_an_edit_of_the_same_length_counts(db: sqlite3.Connection, anna: Person, bruno: Person) -> None:
+    for person in (anna, bruno):
+        person.join(db)
+    notes = [anna.note("Drag", time=NOW + number) for number in range(LEAST_NEAR)]
+    other = bruno.note("Lift", time=NOW)
+    for note in (*notes, other):
+        ingest(db, note, now=NOW)
+    strangers, near = Strangers(), frozenset({anna.author})
+
+    def counted(words: str) -> tuple[int, ...]:
+        query = parse_query(words, {"en"})
+        return statistics_of(db, query, left_out=strangers.left_out(db, near)).frequencies
+
+    assert counted("drag lift") == (LEAST_NEAR, 0)
+    first = notes[0]
+    ingest(db, anna.note("Lift", time=NOW + 99, item=first.id, replaces=(first.id,)), now=NOW)
+    assert counted("drag lift") == (LEAST_NEAR - 1, 1)
+    # A stranger's document in the place of another is left out as that was.
+    ingest(db, bruno.note("Drag", time=NOW + 99, item=other.id, replaces=(other.id,)), now=NOW)
+    assert counted("drag lift") == (LEAST_NEAR - 1, 1)
+
+
+def test_what_is_withheld_has_no_part_in_figures(db: sqlite3.Connection, anna: Person, bruno: Person) -> None:
     for person in (anna, bruno):
         person.join(db)
     for number in range(LEAST_NEAR):

@@ -172,16 +172,17 @@ def test_missing_contents_are_named_newest_first_and_only_small_ones_of_those_as
 ) -> None:
     for person in (anna, bruno):
         person.join(db)
-    rows = {}
+    held = {}
     for number, (person, size) in enumerate([(anna, 10), (bruno, 10), (anna, 99), (anna, 20), (anna, 30)]):
         payload = Payload("text/plain", size, raw_cid(bytes([number])))
-        rows[number] = ingest(
-            db, person.note(f"N{number}", time=NOW + number, payload=payload), now=NOW
-        ).rowid
-    set_complete(db, rows[3])
+        record = person.note(f"N{number}", time=NOW + number, payload=payload)
+        held[number] = ingest(db, record, now=NOW).rowid, record.id
+    set_complete(db, held[3][0])
     wanted = missing_payloads(db, {anna.author}, most_bytes=50, limit=10)
-    assert wanted == [(rows[4], anna.author), (rows[0], anna.author)]
-    assert missing_payloads(db, {anna.author}, most_bytes=50, limit=1) == [(rows[4], anna.author)]
+    assert wanted == [held[4], held[0]]
+    assert missing_payloads(db, {anna.author}, most_bytes=50, limit=1) == [held[4]]
+    # What was tried does not stand before what was not.
+    assert missing_payloads(db, {anna.author}, most_bytes=50, limit=1, without={held[4][1]}) == [held[0]]
 
 
 def own_file(path: Path, key: bytes | None) -> tuple[OwnFile, list[bytes]]:

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from bench.payloads import text_payload
 from pkn_protocol.records.model import Item
 from pkn_protocol.text.analysis import analyse
 from pkn_protocol.text.sketch import make_sketch
-from pknd.search.index import IndexReader, add_terms
+from pknd.search.index import IndexReader, NewDocument, add_documents, add_terms
 from pknd.search.postings import Terms
+from pknd.search.runs import drop_documents
 from pknd.store import schema
 from pknd.store.backups import BACKUP_INTERVAL_MS, KEPT_BACKUPS, backups, make_backup
 from pknd.store.database import open_database
@@ -269,25 +271,46 @@ def test_the_hint_survives_a_shell(tmp_path: Path) -> None:
 
 
 def test_what_was_found_by_a_sketch_that_no_text_could_show_is_so_no_longer(
-    tmp_path: Path, anna: Person
+    tmp_path: Path, anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    together: list[int] = []
+    dropped: list[int] = []
+
+    def adding(db: sqlite3.Connection, documents: Sequence[NewDocument]) -> None:
+        together.append(len(documents))
+        add_documents(db, documents)
+
+    def dropping(db: sqlite3.Connection, docs: Collection[int]) -> None:
+        dropped.append(len(docs))
+        drop_documents(db, docs)
+
     claimed = make_sketch(analyse("turbulence", "en"))
     texts = make_sketch(analyse("Buns with butter", "en"))
     db = open_database(tmp_path / "pkn.db")
     with db:
         anna.join(db)
-        false = ingest(db, anna.record("note", Item("Watches", lang="en", sketch=claimed), time=NOW), now=NOW)
+        false = [
+            ingest(
+                db, anna.record("note", Item("Watches", lang="en", sketch=claimed), time=NOW + n), now=NOW
+            ).rowid
+            for n in range(5)
+        ]
         true = Item("Buns", lang="en", sketch=texts, payload=text_payload("with butter"))
         ingest(db, anna.record("note", true, time=NOW), now=NOW)
         # As a program found it that believed all sketches.
-        add_terms(db, [Terms(false.rowid, dict.fromkeys(analyse("turbulence", "en"), 0), 1, True)], ["en"])
+        claims = dict.fromkeys(analyse("turbulence", "en"), 0)
+        add_terms(db, [Terms(rowid, claims, 1, True) for rowid in false], ["en"] * len(false))
         db.execute("DELETE FROM _sqlite_migrations WHERE name LIKE '0005%'")
         db.execute("PRAGMA user_version = 4")
     db.close()
+    monkeypatch.setattr(schema, "_INDEXED_AT_ONCE", 2)
+    monkeypatch.setattr(schema, "add_documents", adding)
+    monkeypatch.setattr("pknd.search.runs.drop_documents", dropping)
     db = open_database(tmp_path / "pkn.db")
     reader = IndexReader(db)
     found = [
         reader.frequency(analyse(word, "en"), public_only=True) for word in ("turbulence", "watch", "butter")
     ]
-    assert found == [0, 1, 1]
+    assert found == [0, 5, 1]
+    assert together == [2, 2, 1] and dropped == [5], "in parts, and runs are written anew once"
     db.close()

@@ -9,8 +9,10 @@ import pytest
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.errors import ChannelError, CloseCode
 from pkn_protocol.channel.handshake import ClientHandshake, Local, PeerAuthenticated, ServerHandshake
+from pkn_protocol.records.cbor import decode, encode
 from pkn_protocol.records.codec import countersign_device, sign_record
 from pkn_protocol.records.ids import AuthorId, DeviceId
+from pkn_protocol.records.limits import RECORD_BYTES
 from pkn_protocol.records.model import Device
 from pkn_protocol.records.signing import Ed25519Key
 
@@ -36,7 +38,7 @@ def client(
         certificate=server.certificate,
         certificate_key=server.device_key.public,
         expected=None if expected is None else DeviceId(expected.device_key.public),
-        known=known,
+        known=lambda: known,
     )
 
 
@@ -169,7 +171,43 @@ def test_a_device_record_that_the_dialling_side_holds_is_not_sent() -> None:
     assert (at_client.author, at_client.device_record.block) == (BEN.author, BEN.device_record)
 
 
-@pytest.mark.parametrize("known", [None, ANN.device_record])
+def with_a_broken_signature(block: bytes) -> bytes:
+    fields = decode(block, most_bytes=RECORD_BYTES)
+    assert isinstance(fields, dict) and isinstance(fields["sig"], bytes)
+    return encode({**fields, "sig": bytes((fields["sig"][0] ^ 1,)) + fields["sig"][1:]})
+
+
+def with_another_author(local: Local) -> Local:
+    """The same device, after its person began anew."""
+    author = Ed25519Key.from_seed(b"another author".ljust(32, b"."))
+    me = AuthorId(author.public)
+    body = Device(DeviceId(local.device_key.public), "a device", countersign_device(me, local.device_key, 6))
+    record = sign_record(author=me, key=author, time=6, kind="device", body=body)
+    return replace(local, author=me, device_record=record.block)
+
+
+DO_NOT_FIT = [
+    None,
+    ANN.device_record,
+    with_another_author(BEN).device_record,
+    with_a_broken_signature(BEN.device_record),
+    b"no record",
+]
+
+
+@pytest.mark.parametrize("known", DO_NOT_FIT)
+def test_who_holds_no_record_that_fits_the_server_says_so_and_is_sent_it(known: bytes | None) -> None:
+    one, other = client(known=known), server()
+    hello, _ = other.receive(one.start())
+    proof = one.receive(hello)
+    assert isinstance(proof, m.Proof) and not proof.knows
+    welcome, _ = other.receive(proof)
+    at_client = one.receive(welcome)
+    assert isinstance(at_client, PeerAuthenticated)
+    assert at_client.device_record.block == BEN.device_record
+
+
+@pytest.mark.parametrize("known", DO_NOT_FIT)
 def test_a_welcome_without_a_record_that_joins_the_server_s_author_is_refused(known: bytes | None) -> None:
     one, other = client(known=known), server()
     hello, _ = other.receive(one.start())

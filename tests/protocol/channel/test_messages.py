@@ -95,17 +95,18 @@ def test_each_message_comes_out_as_it_went_in(message: m.Message, stage: Stage, 
         decode_message(frame + b"\x00", stage)
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("message", OPEN, ids=name)
-def test_nothing_but_the_handshake_is_spoken_before_it_is_over(message: m.Message) -> None:
+def test_nothing_but_the_handshake_is_spoken_before_it_is_over(message: m.Message, version: int) -> None:
     if not isinstance(message, m.Unsupported):
         with pytest.raises(ChannelError):
-            decode_message(encode_message(m.Envelope(message)), Stage.HANDSHAKE)
+            decode_message(encode_message(m.Envelope(message), version), Stage.HANDSHAKE)
 
 
 @pytest.mark.parametrize("message", HANDSHAKE, ids=name)
 def test_the_handshake_is_not_repeated(message: m.Message) -> None:
     with pytest.raises(ChannelError):
-        decode_message(encode_message(m.Envelope(message)), Stage.OPEN)
+        decode_message(encode_message(m.Envelope(message), 1), Stage.OPEN)
 
 
 def test_frequent_messages_of_version_2_are_as_the_specification_says() -> None:
@@ -144,6 +145,19 @@ def test_as_many_ids_as_may_be_told_at_once_are_understood_in_both_versions() ->
     announce = m.Announce(lists)
     for version in (1, 2):
         assert decode_message(encode_message(m.Envelope(announce), version), Stage.OPEN).message == announce
+
+
+def test_neighbouring_parts_of_an_announcement_are_one_list() -> None:
+    part = b"\1\0" + HASH + HASH
+    told = decode_message(encode({"t": "a", "d": part * 264}), Stage.OPEN).message
+    assert told == m.Announce((m.Announced(HASH, (ShortId(HASH),) * 264),))
+
+
+def test_a_want_may_name_as_many_authors_in_both_versions() -> None:
+    floors = tuple(m.WantEntry(HASH, (5, CID)) for _ in range(1000))
+    want = m.Want(1, 0, (m.WantEntry(HASH),) * 15_384 + floors)
+    for version in (1, 2):
+        assert decode_message(encode_message(m.Envelope(want), version), Stage.OPEN).message == want
 
 
 def test_a_message_of_a_later_program_is_told_from_nonsense() -> None:
@@ -190,6 +204,13 @@ def test_a_message_of_a_later_program_is_told_from_nonsense() -> None:
         ({"t": "x", "d": b"\0" + HASH}, CloseCode.BAD_MESSAGE),
         ({"t": "w", "n": 1, "a": b"short"}, CloseCode.BAD_MESSAGE),
         ({"t": "w", "n": 1, "d": 0}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "f": [[HASH]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "f": [[HASH, 5]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "a": HASH * 16_385}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "d": HASH * 16_385}, CloseCode.BAD_MESSAGE),
+        ({"t": "w", "n": 1, "a": HASH * 16_384, "f": [[HASH, 5, Link(CID)]]}, CloseCode.BAD_MESSAGE),
+        ({"t": "want", "number": 1, "base": 0, "add": [[HASH]] * 16_385}, CloseCode.BAD_MESSAGE),
+        ({"t": "a", "d": (b"\1\0" + HASH + HASH) * 265}, CloseCode.BAD_MESSAGE),
         ({"x": 1}, CloseCode.BAD_MESSAGE),
     ],
 )

@@ -23,7 +23,14 @@ def read(name: str) -> Any:
 
 @pytest.mark.parametrize(
     "name",
-    ["records-valid.json", "records-invalid.json", "payloads.json", "circles.json", "reconciliation.json"],
+    [
+        "records-valid.json",
+        "records-invalid.json",
+        "payloads.json",
+        "circles.json",
+        "reconciliation.json",
+        "channel.json",
+    ],
 )
 def test_the_code_still_makes_the_same_vectors(name: str) -> None:
     assert generate.text_of(generate.files()[name]) == (FOLDER / name).read_text("utf-8")

@@ -14,15 +14,13 @@ from pkn_protocol.records.ids import AuthorId, Cid, DeviceId
 from pkn_protocol.search.budget import MOST_NODES, Budget, SeenQueries
 from pkn_protocol.search.fanout import (
     AT_ONCE,
-    CONFIRMING_MS,
-    LEAST_PATIENCE_MS,
     AskPeer,
-    Candidate,
     Effect,
     FanOut,
     Finished,
     TopChanged,
 )
+from pkn_protocol.search.patience import CONFIRMING_MS, LEAST_PATIENCE_MS, Candidate
 
 _SLACK = 1.15
 """What those who may know something new are given beyond the time that others' answers explain."""
@@ -45,9 +43,10 @@ def peer(
     distance: int | None = 1,
     silences: int = 0,
     confirms: bool = False,
+    slow: bool = False,
 ) -> Candidate:
     author = AuthorId(number.to_bytes(32, "little"))
-    return Candidate(device(number), author, distance, promise, unknown, rtt_ms, silences, confirms)
+    return Candidate(device(number), author, distance, promise, unknown, rtt_ms, silences, confirms, slow)
 
 
 @dataclass
@@ -178,9 +177,71 @@ def test_who_can_confirm_a_phrase_is_waited_for_until_it_is_confirmed() -> None:
     # Another has confirmed it.
     fan = FanOut(10, dict(scores))
     fan.start([peer(1, confirms=True), peer(2)], 0.0)
-    fan.confirm()
+    fan.confirm(())
     fan.answered(device(2), {}, 3.0)
     assert fan.tick(LEAST_PATIENCE_MS) == [Finished(complete=True)]
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+@pytest.mark.parametrize("answering", [0, 1, 3])
+def test_however_many_could_confirm_a_phrase_they_hold_a_query_once(unknown: bool, answering: int) -> None:
+    """Eight at once, each held it for a second, and those who may know something new for two."""
+    peers = [peer(number, promise=99.0 - number, unknown=unknown, confirms=True) for number in range(40)]
+    delays = {device(number): 3.0 for number in range(answering)}
+    outcome = play(FanOut(10, {cid(1): 1.0}), peers, delays)
+    # A first answer of somebody who may know something new is waited for longer, on its own account.
+    until = CONFIRMING_MS if answering or not unknown else CONFIRMING_MS + 3 * LEAST_PATIENCE_MS
+    assert (outcome.took_ms, outcome.complete) == (until, False)
+    assert len(outcome.asked) == MOST_NODES, "who is waited for to confirm alone keeps nobody's place"
+
+
+def test_who_took_long_to_confirm_a_phrase_does_not_have_others_waited_for_as_long() -> None:
+    peers = [peer(number, unknown=True, promise=9.0 - number, confirms=number == 1) for number in range(8)]
+    delays = {device(0): 3.0, device(1): 900.0}
+    outcome = play(FanOut(10, {}), peers, delays, {device(1): {cid(1): 1.0}})
+    assert (outcome.took_ms, outcome.complete) == (900.0, False)
+
+
+def test_only_those_are_waited_for_whose_texts_are_not_confirmed_yet() -> None:
+    fan = FanOut(10, {cid(1): 1.0})
+    first, second = peer(1, confirms=True), peer(2, confirms=True)
+    fan.start([first, second, peer(3)], 0.0)
+    fan.confirm({first.author, second.author})
+    fan.answered(device(3), {}, 3.0)
+    assert fan.tick(LEAST_PATIENCE_MS) == []
+    fan.confirm({second.author})
+    assert fan.tick(30.0) == []
+    # All that it holds may be confirmed by itself, and its other texts by nobody.
+    assert fan.answered(device(2), {}, 40.0) == [Finished(complete=True)]
+    assert fan.silent() == [device(1)]
+
+
+@pytest.mark.parametrize(
+    ("took", "confirming", "slow"),
+    [
+        (3.0, True, False),
+        (3.0, False, False),
+        (400.0, True, False),
+        (400.0, False, True),
+        (990.0, True, True),
+    ],
+)
+def test_who_held_a_query_to_confirm_a_phrase_does_not_hold_the_next(
+    took: float, confirming: bool, slow: bool
+) -> None:
+    fan = FanOut(10, {cid(1): 1.0})
+    one = peer(1, confirms=True)
+    fan.start([one, peer(2)], 0.0)
+    fan.answered(device(2), {}, 2.0)
+    fan.confirm(() if confirming else {one.author})
+    assert fan.answered(device(1), {}, took) == [Finished(complete=True)]
+    assert fan.slow == {device(1): slow}
+    again = FanOut(10, {cid(1): 1.0})
+    again.start([peer(1, confirms=True, slow=slow), peer(2)], 0.0)
+    again.answered(device(2), {}, 3.0)
+    again.tick(LEAST_PATIENCE_MS)
+    assert again.finished is slow
+    assert bool(again.wake_at(LEAST_PATIENCE_MS) == CONFIRMING_MS) is not slow
 
 
 def test_peers_that_were_silent_before_are_not_waited_for() -> None:
@@ -378,6 +439,8 @@ candidates = st.builds(
     rtt_ms=st.none() | st.floats(0, 500),
     distance=st.none() | st.integers(1, 3),
     silences=st.integers(0, 3),
+    confirms=st.booleans(),
+    slow=st.booleans(),
 )
 
 

@@ -7,7 +7,7 @@ from math import isclose, log, prod
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.payloads import text_payload
@@ -51,7 +51,8 @@ def test_rare_frequent_and_short_count_for_more() -> None:
     assert bm25([0, None], 20, STATISTICS) > bm25([0, None], 200, STATISTICS)
 
 
-@given(st.integers(0, 2**40), st.integers(0, 2**40), st.floats(0, 1e9), st.integers(0, 2**40))
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.floats(0, 1e9), st.integers(0, 2**40))
+@example(0, 2**64 - 1, 1.0, 1)
 def test_whatever_figures_a_peer_sends_scores_are_positive_and_finite(
     documents: int, frequency: int, mean: float, length: int
 ) -> None:

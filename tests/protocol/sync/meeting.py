@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import Stage, decode_message, encode_message
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.records.ids import AuthorId, Cid, ShortId, short_id
 from pkn_protocol.sync.compare import Effects, Ended, Initiator, Lacking, NeedIds, NeedRows, Responder
 from pkn_protocol.sync.rows import ConnectionRoot, Key, RowSum, root_of
@@ -96,7 +97,7 @@ def meet(
         to_one, message = under_way.popleft()
         meeting.trips += to_one != last
         last = to_one
-        frame = encode_message(m.Envelope(message))
+        frame = encode_message(m.Envelope(message), GREATEST_VERSION)
         _count(meeting, message, frame)
         received = change(decode_message(frame, Stage.OPEN).message)
         if received is None:

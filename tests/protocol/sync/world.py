@@ -17,6 +17,7 @@ from hashlib import sha256
 from pkn_protocol.channel import messages as m
 from pkn_protocol.channel.codec import Stage, decode_message, encode_message
 from pkn_protocol.channel.errors import ChannelError, CloseCode
+from pkn_protocol.channel.handshake import GREATEST_VERSION
 from pkn_protocol.records.ids import AuthorId, Cid, DeviceId, dag_cbor_cid, short_id
 from pkn_protocol.sync import effects as e
 from pkn_protocol.sync.facts import (
@@ -483,7 +484,7 @@ class World:
     ) -> None:
         far = connection.other
         assert far is not None
-        frame = encode_message(envelope)
+        frame = encode_message(envelope, GREATEST_VERSION)
         self.bytes += len(frame)
         self.frames[type(envelope.message).__name__] += 1
         chance = self.loss and not isinstance(envelope.message, self.spared)

@@ -18,7 +18,7 @@ from pkn_protocol.channel.families.table import (
     flag,
     listed,
 )
-from pkn_protocol.channel.families.wants import want_entry, write_want_entry
+from pkn_protocol.channel.families.wants import want_entry_with_floor, write_want_entry
 from pkn_protocol.records.cbor import Value
 from pkn_protocol.records.fields import BadField, Fields, checked_bytes
 from pkn_protocol.records.ids import SHORT_BYTES, ShortId
@@ -26,6 +26,8 @@ from pkn_protocol.records.limits import TIME_MOST
 
 _HEAD_BYTES = 2 + HASH_BYTES
 _MOST_IN_A_PART = 255
+_MOST_PARTS = m.MOST_ANNOUNCED_AUTHORS + m.MOST_ANNOUNCED // _MOST_IN_A_PART
+"""Enough for every announcement of the long form, however its ids are spread over its lists."""
 
 
 def _shorts(data: bytes) -> tuple[ShortId, ...]:
@@ -46,10 +48,11 @@ def _announced(data: bytes) -> Iterator[m.Announced]:
 
 
 def _read_announce(fields: Fields) -> m.Announce:
-    parts = m.MOST_ANNOUNCED_AUTHORS + m.MOST_ANNOUNCED // _MOST_IN_A_PART
-    most = parts * _HEAD_BYTES + m.MOST_ANNOUNCED * SHORT_BYTES
+    most = _MOST_PARTS * _HEAD_BYTES + m.MOST_ANNOUNCED * SHORT_BYTES
     lists: list[m.Announced] = []
-    for part in _announced(fields.bytes("d", 0, most)):
+    for number, part in enumerate(_announced(fields.bytes("d", 0, most)), 1):
+        if number > _MOST_PARTS:
+            raise BadField(f"d: more than {_MOST_PARTS} parts")
         if lists and (lists[-1].author, lists[-1].hops) == (part.author, part.hops):
             lists[-1] = m.Announced(part.author, lists[-1].shorts + part.shorts, part.hops)
         else:
@@ -94,13 +97,13 @@ def _hashes(fields: Fields, name: str) -> Iterator[bytes]:
 
 
 def _read_want(fields: Fields) -> m.Want:
+    plain = tuple(map(m.WantEntry, _hashes(fields, "a")))
+    # One limit for both: in the long form they are one list.
+    floors = map(want_entry_with_floor, listed(fields, "f", m.MOST_WANTED - len(plain)))
     return m.Want(
         fields.integer("n", 1, COUNT),
         fields.optional_integer("b", 0, COUNT) or 0,
-        (
-            *map(m.WantEntry, _hashes(fields, "a")),
-            *map(want_entry, listed(fields, "f", m.MOST_WANTED)),
-        ),
+        (*plain, *floors),
         tuple(_hashes(fields, "d")),
         flag(fields, "m"),
     )

@@ -26,8 +26,14 @@ def want_entry(value: Value) -> m.WantEntry:
         return m.WantEntry(author)
     if len(parts) != 3:
         raise BadField("add: an author, or an author with a floor of time and id")
+    return want_entry_with_floor(parts)
+
+
+def want_entry_with_floor(value: Value) -> m.WantEntry:
+    author, time, lowest = checked_list(value, "floor", 3, 3)
     return m.WantEntry(
-        author, (checked_integer(parts[1], "add", 0, TIME_MOST), checked_record(parts[2], "add"))
+        checked_bytes(author, "floor", HASH_BYTES, HASH_BYTES),
+        (checked_integer(time, "floor", 0, TIME_MOST), checked_record(lowest, "floor")),
     )
 
 
