@@ -28,6 +28,7 @@ from pknd.environment import Environment
 from pknd.people.circles import PRIVATE
 from pknd.people.service import People
 from pknd.store.circles import Epoch, epochs
+from pknd.store.errors import DiskFull
 from pknd.store.floors import floors
 from pknd.store.retention import lift_floors
 from pknd.store.row_feed import RowNews
@@ -188,7 +189,11 @@ class Sync:
     async def people_changed(self) -> None:
         """Trust or vouches are others than before."""
         self._strangers.forget(self._people.view.distances.keys())
-        await self._env.store.write(lambda db: lift_floors(db, self._quota))
+        try:
+            await self._env.store.write(lambda db: lift_floors(db, self._quota))
+        except DiskFull as error:
+            # There is no room for what was left out either; the next change of people looks at them again.
+            log.failure("sync.floors_not_lifted", error)
         await self._refresh()
         self._do(self._node.grants_due(self._env.now()))
 
@@ -271,11 +276,20 @@ class Sync:
                 held = await read(lambda db: held_shorts(db, effect.author, effect.shorts))
                 return node.looked_up(conn, number, held, self._env.now())
             case e.ReadGrants():
-                return node.grants_read(conn, await self._grants.grants_for(peer.link), self._env.now())
+                return node.grants_read(conn, await self._grants_for(peer), self._env.now())
             case e.OpenGrants(blocks=blocks):
                 if await self._grants.take(blocks, peer.link):
                     await self._refresh()
                 return node.grants_opened(conn, self._env.now())
+
+    async def _grants_for(self, peer: PeerConnection) -> Sequence[bytes]:
+        try:
+            return await self._grants.grants_for(peer.link)
+        except DiskFull as error:
+            # What could not be written is no reason to part: it is looked at again with the next change.
+            log.failure("sync.grants_not_written", error)
+            self._grants_due = True
+            return ()
 
     async def _fetch(self, effect: e.Request, peer: PeerConnection) -> list[e.Effect]:
         more = True

@@ -258,7 +258,7 @@ async def test_a_peer_whose_messages_are_worked_on_slowly_is_not_taken_for_dead(
     make: PartyFactory, short: Limits
 ) -> None:
     gate = asyncio.Event()
-    limits = replace(short, inbox_frames=4, ping_seconds=0.05, pong_seconds=0.1)
+    limits = replace(short, inbox_frames=4, ping_seconds=0.05, pong_seconds=1.0)
     ada, bruno = await make("ada", limits=limits), await make("bruno")
 
     async def slow(link: Link, message: m.Message) -> None:
@@ -270,7 +270,7 @@ async def test_a_peer_whose_messages_are_worked_on_slowly_is_not_taken_for_dead(
         await link.send(m.Same(number))
     there = await ada.until_linked(bruno)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(1.5):
             await there.wait_over()
     assert not there.closed
     gate.set()
