@@ -106,7 +106,7 @@ class LocalDiscovery:
         self._since = asyncio.get_running_loop().time()
         everywhere = host is None or host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         addresses = interface_addresses() if everywhere or host is None else [host]
-        self._loopback = all(map(_is_loopback, addresses))
+        self._loopback = all(map(is_loopback, addresses))
         # Told over IPv4, which the same machines hear; who has no IPv4 here is told by hand.
         further = [] if self._loopback or not everywhere else interface_addresses_6()
         try:
@@ -229,7 +229,8 @@ def _is_dialled(address: str, *, loopback: bool) -> bool:
     return parsed.is_loopback == loopback and not (parsed.is_multicast or parsed.is_unspecified)
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address; a name is none."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

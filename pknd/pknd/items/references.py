@@ -21,6 +21,12 @@ SHOWN_CHARS = 8
 """Characters after `bafyrei` in tables; longer where two would look alike."""
 
 
+def split_version(typed: str) -> tuple[str, str | None]:
+    """A reference, and what stands behind its `@`; None where there is none."""
+    reference, at, version = typed.strip().partition("@")
+    return reference, version if at else None
+
+
 def find_item(db: sqlite3.Connection, typed: str) -> Held:
     """The current version of the item, or the very version, that a reference names.
 
@@ -30,8 +36,8 @@ def find_item(db: sqlite3.Connection, typed: str) -> Held:
     Raises:
         DomainError: not a reference, ambiguous, retracted, or nothing of that name is here.
     """
-    reference, at, version = typed.strip().partition("@")
-    if at and version != FIRST_VERSION[1:]:
+    reference, version = split_version(typed)
+    if version is not None and version != FIRST_VERSION[1:]:
         raise DomainError(
             ErrorCode.BAD_REFERENCE,
             f"{typed!r} is no item's reference: only the first version has a number, {FIRST_VERSION}",
@@ -60,7 +66,7 @@ def find_item(db: sqlite3.Connection, typed: str) -> Held:
     held = get(db, found[0])
     if held is None:
         raise DomainError(ErrorCode.NO_SUCH_ITEM, f"{typed} has just gone")
-    return _first(db, held) if at else _newest(db, held)
+    return _newest(db, held) if version is None else _first(db, held)
 
 
 def _first(db: sqlite3.Connection, held: Held) -> Held:

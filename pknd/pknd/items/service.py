@@ -37,7 +37,7 @@ from pknd.items.origins import note_on_edit, replaced_by_next
 from pknd.items.publisher import Draft, Publisher
 from pknd.items.publishing import Unchanged, prepare
 from pknd.items.reading import Contents
-from pknd.items.references import find_item
+from pknd.items.references import find_item, split_version
 from pknd.items.summaries import Holders, summary_of
 from pknd.people.circles import PRIVATE, PUBLIC, TRUSTED
 from pknd.people.references import find_person
@@ -103,12 +103,12 @@ class Items:
         return self._told(made.record, (*notes_on(captured), *note))
 
     async def retract(self, ref: str) -> Retracted:
-        item_part, at, _ = ref.partition("@")
-        if at:
+        whole, version = split_version(ref)
+        if version is not None:
             raise DomainError(
                 ErrorCode.BAD_REQUEST,
                 f"{ref} names one version, and only a whole item can be taken back, with all its versions",
-                f"pkn retract {item_part}",
+                f"pkn retract {whole}",
             )
         held = await self._env.store.read(lambda db: find_item(db, ref))
         _own_item(held, self._env.keys.author, "retract")

@@ -17,6 +17,7 @@ from pknd.channel.link import Link
 from pknd.channel.network import Network
 from pknd.config import DEFAULT_PORT
 from pknd.discovery.dialer import Dialer
+from pknd.discovery.mdns import is_loopback
 from pknd.environment import Environment
 from pknd.errors import DomainError
 from pknd.people.view import PeopleView
@@ -204,7 +205,7 @@ class PeerDirectory:
         listen = self._listen()
         port = listen[0].rpartition(":")[2] if listen else str(DEFAULT_PORT)
         if self._announcement() is Announcement.OFF:
-            if listen and all(ipaddress.ip_address(parse_address(one)[0]).is_loopback for one in listen):
+            if listen and all(is_loopback(parse_address(one)[0]) for one in listen):
                 return "mDNS is off, and listen allows this machine alone: pkn config set listen ADDRESS:PORT"
             return f"mDNS is off; on the other machine: pkn connect THIS-HOST:{port}"
         if self._announcement() is Announcement.SEEN:

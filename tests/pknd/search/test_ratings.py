@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
@@ -109,6 +110,17 @@ def test_strangers_the_author_and_the_future_say_nothing(
     assert factor(db, near) == 1.0
 
 
+@contextmanager
+def counted(db: sqlite3.Connection) -> Iterator[list[None]]:
+    """What SQLite does meanwhile: an entry for each hundred of its instructions."""
+    steps: list[None] = []
+    db.set_progress_handler(lambda: steps.append(None), 100)
+    try:
+        yield steps
+    finally:
+        db.set_progress_handler(None, 0)
+
+
 def test_what_strangers_pile_up_does_not_hide_what_people_near_think(
     db: sqlite3.Connection, item: Record, anna: Person, bruno: Person, chiara: Person
 ) -> None:
@@ -125,19 +137,11 @@ def test_what_strangers_pile_up_has_no_query_read_all_that_people_near_published
     db: sqlite3.Connection, item: Record, anna: Person, bruno: Person, chiara: Person
 ) -> None:
     def work() -> int:
-        """What SQLite does for the ratings of an item, in steps of a hundred of its instructions."""
-        steps = 0
-
-        def step() -> int:
-            nonlocal steps
-            steps += 1
-            return 0
-
+        """What SQLite does for the ratings of an item."""
         ratings = Ratings(db, {}, {anna.author: 1.0, bruno.author: 1.0}, NOW)
-        db.set_progress_handler(step, 100)
-        assert ratings.of(item) == [(1.0, 5)]
-        db.set_progress_handler(None, 0)
-        return steps
+        with counted(db) as steps:
+            assert ratings.of(item) == [(1.0, 5)]
+        return len(steps)
 
     db.execute("BEGIN")
     rate(db, bruno, item, 5)
@@ -245,21 +249,13 @@ def test_what_strangers_say_of_rated_items_is_not_read_to_find_these(
     db: sqlite3.Connection, wings: list[Record], anna: Person, bruno: Person, chiara: Person
 ) -> None:
     def work() -> int:
-        """What SQLite does to find those that were rated, in steps of a hundred of its instructions."""
-        steps = 0
-
-        def step() -> int:
-            nonlocal steps
-            steps += 1
-            return 0
-
+        """What SQLite does to find those that were rated."""
         docs = [get_id(db, note.id) for note in wings[:64]]
         ratings = Ratings(db, {}, {anna.author: 1.0, bruno.author: 1.0}, NOW)
-        db.set_progress_handler(step, 100)
-        ratings.look_at(docs)
-        assert [doc for doc in docs if ratings.may_have(doc)] == [docs[3]]
-        db.set_progress_handler(None, 0)
-        return steps
+        with counted(db) as steps:
+            ratings.look_at(docs)
+            assert [doc for doc in docs if ratings.may_have(doc)] == [docs[3]]
+        return len(steps)
 
     def get_id(db: sqlite3.Connection, cid: Cid) -> int:
         held = get(db, cid)
